@@ -1,0 +1,75 @@
+// One memory access as a processor issues it: what every part needs to know of it, and nothing of what
+// becomes of it. Kinds follow the A64 instruction groups of DDI0487 C3 and the hardware walks of D8.2.
+
+import type { Ipa, Va } from './addresses.ts';
+import type { InstructionSyndrome } from './esr.ts';
+
+export type AccessKind =
+  | 'read'
+  | 'write'
+  | 'fetch'
+  | 'read-pair'
+  | 'write-pair'
+  | 'exclusive-load'
+  | 'exclusive-store'
+  | 'dc-zva'
+  | 'dc-cvac'
+  | 'dc-cvau'
+  | 'dc-civac'
+  | 'dc-ivac'
+  | 'ic-ivau'
+  | 'prefetch'
+  | 's1-walk'
+  | 's1-walk-update';
+
+/** What a hardware walk of stage-1 tables serves: EC and ISS of its fault follow that access. */
+export type WalkPurpose = 'fetch' | 'read' | 'write';
+
+/** The MAIR_ELx byte and SH field that stage 1 gives an access; DDI0487 D8.6.2. */
+export interface Stage1Field {
+  readonly attr: number;
+  readonly sh: number;
+}
+
+export interface Access {
+  /** Number of the access in its run, in program order of its vCPU. */
+  readonly id: number;
+  readonly kind: AccessKind;
+  /** Bytes; for DC and IC the line or block. */
+  readonly size: number;
+  readonly va: Va;
+  /** Output of stage 1; null if stage 1 itself refuses the access. */
+  readonly ipa: Ipa | null;
+  /** Stage-1 attributes; null where stage 1 is off (SCTLR_EL1.M = 0). */
+  readonly stage1: Stage1Field | null;
+  /** Syndrome bits of the instruction; null for fetches and walks. */
+  readonly syndrome: InstructionSyndrome | null;
+  readonly walk?: { readonly level: number; readonly purpose: WalkPurpose };
+  /** Value stored, at most 8 bytes a register. */
+  readonly value?: bigint;
+}
+
+const WRITES: ReadonlySet<AccessKind> = new Set([
+  'write',
+  'write-pair',
+  'exclusive-store',
+  'dc-zva',
+  's1-walk-update',
+]);
+
+const MAINTENANCE: ReadonlySet<AccessKind> = new Set([
+  'dc-cvac',
+  'dc-cvau',
+  'dc-civac',
+  'dc-ivac',
+  'ic-ivau',
+]);
+
+/** Needs write permission at stage 2. DC IVAC does too (DDI0487 D7.5.9.3), see `needsWrite` of the walk. */
+export const isWrite = (kind: AccessKind): boolean => WRITES.has(kind);
+
+/** Cache maintenance by address: reaches no device, may still fault at stage 2. */
+export const isCacheMaintenance = (kind: AccessKind): boolean => MAINTENANCE.has(kind);
+
+/** A hardware walk of the guest's stage-1 tables; its fault has ESR.S1PTW set. */
+export const isStage1Walk = (kind: AccessKind): boolean => kind === 's1-walk' || kind === 's1-walk-update';

@@ -1,0 +1,166 @@
+// The VMSAv8-64 radix tree (DDI0487 D8.2) as a persistent value: every change returns a new table that shares
+// all untouched parts with the old one, so that a snapshot costs what changed. Generic in the leaf: a VM's
+// stage 2 and a process's page table have the same structure. Rules of change are those of KVM's walker
+// (pgtable.c).
+
+import type { Level } from './geometry.ts';
+import { slotAt } from './slots.ts';
+import type { Change, Dimensions, Present, TableShape } from './table-page.ts';
+import { changed, dimensionAt, dimensionsOf, occupied, placed, TablePage } from './table-page.ts';
+
+export type { TableShape };
+
+/** What a walk finds: the level of the leaf, or of the invalid entry at which it stopped. */
+export interface WalkResult<Leaf> {
+  readonly level: Level;
+  readonly leaf: Leaf | undefined;
+}
+
+export interface TableLeaf<Leaf> {
+  /** First address that the leaf translates. */
+  readonly address: number;
+  readonly level: Level;
+  readonly leaf: Leaf;
+}
+
+/** A table descriptor: the entry that points to a table, by its first address and its own level. */
+export interface TableEntry {
+  readonly address: number;
+  readonly level: Level;
+}
+
+/**
+ * A translation table of the VMSAv8-64 as an immutable value. Two tables of equal content are deeply equal.
+ */
+export class TranslationTable<Leaf extends Present> {
+  readonly shape: TableShape;
+  private readonly dim: Dimensions;
+  private readonly root: TablePage<Leaf>;
+
+  private constructor(shape: TableShape, dim: Dimensions, root: TablePage<Leaf>) {
+    this.shape = shape;
+    this.dim = dim;
+    this.root = root;
+  }
+
+  /** @throws RangeError if no root of 1 to 16 tables covers `inputBits` from the start level */
+  static empty<Leaf extends Present>(shape: TableShape): TranslationTable<Leaf> {
+    return new TranslationTable(shape, dimensionsOf(shape), new TablePage<Leaf>(undefined, 0));
+  }
+
+  /** Leaves of all levels, a block counting as one. */
+  get leafCount(): number {
+    return this.root.leafCount;
+  }
+
+  /**
+   * What the hardware's walk of `address` finds.
+   * @throws RangeError for an address beyond the input size, which never reaches the table
+   */
+  walk(address: number): WalkResult<Leaf> {
+    const { dim } = this;
+    checkAddress(address, dim.limit);
+    let { root: page } = this;
+    let offset = address;
+    for (let depth = 0; ; depth += 1) {
+      const span = dimensionAt(dim.span, depth);
+      const index = Math.floor(offset / span);
+      const entry = slotAt(page.slots, dimensionAt(dim.slots, depth), index);
+      if (!(entry instanceof TablePage)) {
+        return { level: (dim.startLevel + depth) as Level, leaf: entry };
+      }
+      offset -= index * span;
+      page = entry;
+    }
+  }
+
+  /**
+   * The table with `leaf` at that level. Missing tables are created; a table in the way is collapsed with all
+   * it holds; a block above becomes an empty table, so that the rest of the block is invalid and refaults, as
+   * KVM's stage2_map_walk_leaf() leaves it. Returns `this` if the very same leaf stands there.
+   * @throws RangeError if `address` is beyond the input size or no multiple of what the entry spans, or the
+   * level is not between the start level and 3. Whether a block may stand at a level is the caller's rule.
+   */
+  withLeaf(address: number, level: Level, leaf: Leaf): TranslationTable<Leaf> {
+    const { dim } = this;
+    checkAddress(address, dim.limit);
+    const span = dim.span[level - dim.startLevel];
+    if (span === undefined) {
+      throw new RangeError(`level ${level} is not between the start level ${dim.startLevel} and 3`);
+    }
+    if (address % span !== 0) {
+      const where = `0x${address.toString(16)}`;
+      throw new RangeError(
+        `${where} is not aligned to the 0x${span.toString(16)} bytes of a level ${level} entry`,
+      );
+    }
+    return this.withRoot(placed(this.root, dim, 0, level - dim.startLevel, address, leaf));
+  }
+
+  /**
+   * The table after `change` saw every leaf that overlaps [start, end), a block as a whole even if only part
+   * of it lies inside. The same leaf returned shares its part of the tree; undefined makes the entry invalid
+   * and frees tables as `without` does.
+   */
+  updated(
+    start: number,
+    end: number,
+    change: (leaf: Leaf, address: number, level: Level) => Leaf | undefined,
+  ): TranslationTable<Leaf> {
+    return this.changed(start, end, change);
+  }
+
+  /**
+   * The table without any leaf that overlaps [start, end), whole blocks included. Every table but the root
+   * that becomes empty is freed, cascading upwards, so that the next fault there is of a lower level
+   * (stage2_unmap_walker()). Returns `this` if no leaf was there.
+   */
+  without(start: number, end: number): TranslationTable<Leaf> {
+    return this.changed(start, end, undefined);
+  }
+
+  /** The leaves that overlap [start, end), in ascending order; all of them by default. */
+  *leaves(start = 0, end = this.dim.limit): Generator<TableLeaf<Leaf>> {
+    for (const { address, level, entry } of occupied(this.root, this.dim, start, end, this.dim.last)) {
+      if (!(entry instanceof TablePage)) {
+        yield { address, level, leaf: entry };
+      }
+    }
+  }
+
+  /**
+   * Every table descriptor in walk order: its address and level are those of the entry; the root has none.
+   */
+  *tables(): Generator<TableEntry> {
+    const { dim } = this;
+    for (const { address, level, entry } of occupied(this.root, dim, 0, dim.limit, dim.last - 1)) {
+      if (entry instanceof TablePage) {
+        yield { address, level };
+      }
+    }
+  }
+
+  private changed(start: number, end: number, change: Change<Leaf> | undefined): TranslationTable<Leaf> {
+    if (!(start >= 0 && start <= end)) {
+      throw new RangeError(
+        `the range from ${start} to ${end} is none: it has to start at 0 or above and not to end before`,
+      );
+    }
+    const range = { start, end };
+    return start === end
+      ? this
+      : this.withRoot(changed(this.root, this.dim, 0, 0, range, change) ?? this.root);
+  }
+
+  private withRoot(root: TablePage<Leaf>): TranslationTable<Leaf> {
+    return root === this.root ? this : new TranslationTable(this.shape, this.dim, root);
+  }
+}
+
+function checkAddress(address: number, limit: number): void {
+  if (!(address >= 0 && address < limit)) {
+    throw new RangeError(
+      `address 0x${address.toString(16)} is not below the input size, 0x${limit.toString(16)}`,
+    );
+  }
+}

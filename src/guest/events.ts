@@ -1,0 +1,67 @@
+// What happens in a guest's processors, in the past tense. `vm` is the number of the VM's slice, `vcpu` the number
+// of the vCPU's slice, which is unique over all VMs.
+
+import type { Access } from '../arch/access.ts';
+import type { Ipa, Pa } from '../arch/addresses.ts';
+import type { CombinedType } from '../arch/combine.ts';
+import type { Level } from '../arch/geometry.ts';
+import type { Stage2Fault } from '../arch/stage2-fault.ts';
+import type { Stage1Regime } from './state.ts';
+
+interface OfVcpu {
+  readonly vm: number;
+  readonly vcpu: number;
+}
+
+/** Why stage 1 refused an access, or why an instruction made none. */
+export type GuestBecause =
+  /** Stage 1 has no mapping, no permission or a clear access flag; the input says so. */
+  | 'stage1-refuses'
+  /** Stage 1 is off and the address has more bits than the guest's physical addresses. */
+  | 'stage1-address-size'
+  /** A memory type of stage 1, or the instruction itself, needs alignment. */
+  | 'stage1-alignment'
+  /** STXR without an armed exclusive monitor stores nothing. */
+  | 'monitor-clear'
+  /** PRFM never faults. */
+  | 'prefetch-never-faults'
+  /** This processor treats cache maintenance by address as a no-op. */
+  | 'maintenance-is-a-no-op';
+
+/** How both stages let an access pass: where it goes and as what. */
+export interface Translation {
+  readonly pa: Pa;
+  /** Level of the stage-2 leaf. */
+  readonly level: Level;
+  readonly combined: CombinedType;
+}
+
+export type GuestEvent =
+  | (OfVcpu & { readonly type: 'vcpu-created'; readonly index: number; readonly stage1: Stage1Regime })
+  | (OfVcpu & { readonly type: 'stage1-switched'; readonly stage1: Stage1Regime })
+  | (OfVcpu & { readonly type: 'access-issued'; readonly access: Access })
+  /** An exception to EL1 in which stage 2 has no part; `esr` null where the input says only that stage 1 refuses. */
+  | (OfVcpu & {
+      readonly type: 'stage1-faulted';
+      readonly access: number;
+      readonly esr: number | null;
+      readonly far: number;
+      readonly because: GuestBecause;
+    })
+  | (OfVcpu & {
+      readonly type: 'stage2-faulted';
+      readonly access: Access;
+      /** 0 for the first fault of the access. */
+      readonly attempt: number;
+      readonly fault: Stage2Fault;
+    })
+  /** Hardware set the access flag of a leaf (FEAT_HAFDBS). */
+  | (OfVcpu & { readonly type: 'access-flag-set'; readonly ipa: Ipa })
+  | (OfVcpu & {
+      readonly type: 'access-completed';
+      readonly access: number;
+      /** Null where the access made no memory access at all. */
+      readonly translation: Translation | null;
+      readonly value: bigint | null;
+      readonly because: GuestBecause | null;
+    });

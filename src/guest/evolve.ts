@@ -1,0 +1,44 @@
+// How an event changes a vCPU's slice: mutation of a draft or a plain object, total, without policy.
+
+import type { GuestEvent } from './events.ts';
+import type { VcpuState } from './state.ts';
+
+/** Events of others that end or continue a vCPU's access. */
+export type VcpuInput =
+  | GuestEvent
+  | { readonly type: 'run-failed' | 'abort-injected' | 'nisv-exited'; readonly vm: number; readonly vcpu: number };
+
+export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuState {
+  const { vm, index, stage1 } = event;
+  return { vm, index, stage1, pending: null, attempts: 0, monitor: false };
+}
+
+export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
+  switch (event.type) {
+    case 'stage1-switched':
+      vcpu.stage1 = event.stage1;
+      return;
+    case 'access-issued':
+      vcpu.pending = event.access;
+      vcpu.attempts = 0;
+      return;
+    case 'stage2-faulted':
+      // An exception taken to EL2 clears the local monitor (measured rule 7).
+      vcpu.attempts += 1;
+      vcpu.monitor = false;
+      return;
+    case 'access-completed':
+      if (vcpu.pending?.kind === 'exclusive-load' && event.translation !== null) vcpu.monitor = true;
+      if (vcpu.pending?.kind === 'exclusive-store') vcpu.monitor = false;
+      vcpu.pending = null;
+      return;
+    case 'stage1-faulted':
+    case 'run-failed':
+    case 'abort-injected':
+    case 'nisv-exited':
+      vcpu.pending = null;
+      return;
+    default:
+      return;
+  }
+}

@@ -1,0 +1,113 @@
+// Stage 2 of one access as hardware does it (DDI0487 D8.2, AArch64.S2Translate): walk, access flag, memory type,
+// permission, in that order. Ends in a translation or in the fault that EL2 will see.
+
+import type { Access } from '../arch/access.ts';
+import { isStage1Walk, isWrite } from '../arch/access.ts';
+import type { Ipa, Pa } from '../arch/addresses.ts';
+import type { CombinedType } from '../arch/combine.ts';
+import { combine } from '../arch/combine.ts';
+import type { CpuFeatures } from '../arch/cpu.ts';
+import type { Stage2Leaf } from '../arch/descriptor.ts';
+import { encodeAbort, NO_SYNDROME } from '../arch/esr.ts';
+import type { FaultStatus } from '../arch/fault-status.ts';
+import type { Level, Stage2Geometry } from '../arch/geometry.ts';
+import { levelSize } from '../arch/geometry.ts';
+import { alignmentFault } from '../arch/permits.ts';
+import type { Stage1Attributes } from '../arch/stage1.ts';
+import { stage1Attributes } from '../arch/stage1.ts';
+import type { Stage2Fault } from '../arch/stage2-fault.ts';
+import type { TranslationTable } from '../arch/translation-table.ts';
+import type { Stage1Regime } from './state.ts';
+
+/** What stage 2 is made of for one VM. */
+export interface Stage2Regime {
+  readonly geometry: Stage2Geometry;
+  readonly table: TranslationTable<Stage2Leaf>;
+  readonly cpu: CpuFeatures;
+}
+
+export type Stage2Result =
+  | {
+      readonly kind: 'translated';
+      readonly pa: Pa;
+      readonly level: Level;
+      readonly combined: CombinedType;
+      /** The access flag is clear and hardware sets it. */
+      readonly setsAccessFlag: boolean;
+    }
+  | { readonly kind: 'faulted'; readonly fault: Stage2Fault };
+
+/** HPFAR_EL2.FIPA counts units of 4 KiB. */
+const FIPA_UNIT = 4096;
+
+const EXECUTE_NEVER = 2;
+
+/** @param address output of stage 1 */
+export function translateStage2(
+  regime: Stage2Regime,
+  stage1: Stage1Regime,
+  access: Access,
+  address: Ipa,
+): Stage2Result {
+  const { geometry, table, cpu } = regime;
+  const faulted = (status: FaultStatus): Stage2Result => ({
+    kind: 'faulted',
+    fault: faultOf(access, address, status, cpu),
+  });
+  if (address >= 2 ** geometry.ipaBits) return faulted({ kind: 'translation', level: 0 });
+  const { level, leaf } = table.walk(address);
+  if (leaf === undefined) return faulted({ kind: 'translation', level });
+  const { attributes } = leaf;
+  if (!attributes.af && !cpu.hardwareAccessFlag) return faulted({ kind: 'access-flag', level });
+  const first = stage1Of(access, stage1);
+  const combined = combine(first, attributes, { fwb: cpu.fwb, cd: false });
+  if (cpu.departures.deviceAlignmentFaults && stage2Misaligned(access, first, combined)) {
+    return faulted({ kind: 'alignment' });
+  }
+  if (!permitted(access, attributes)) return faulted({ kind: 'permission', level });
+  const pa = (leaf.outputAddress + (address % levelSize(geometry.granule, level))) as Pa;
+  return { kind: 'translated', pa, level, combined, setsAccessFlag: !attributes.af };
+}
+
+/** The attributes that stage 1 gives this access; walks of stage-1 tables are Normal Write-Back (TCR_EL1). */
+export function stage1Of(access: Access, stage1: Stage1Regime): Stage1Attributes {
+  const kind = access.kind === 'fetch' ? 'fetch' : 'data';
+  return stage1Attributes(access.stage1 ?? { attr: 0xff, sh: 3 }, kind, stage1.controls);
+}
+
+/** Only accesses that can be misaligned at all pay for the check. */
+function stage2Misaligned(access: Access, first: Stage1Attributes, combined: CombinedType): boolean {
+  if (access.kind !== 'dc-zva' && access.va % access.size === 0) return false;
+  const at = { kind: access.kind, address: access.va, size: access.size };
+  return alignmentFault({ access: at, stage1: first.type, combined: combined.type })?.stage === 2;
+}
+
+/** S2AP and XN (DDI0487 D8.4.2): DC IVAC needs write permission, other maintenance read permission. */
+function permitted(access: Access, { read, write, xn }: Stage2Leaf['attributes']): boolean {
+  if (access.kind === 'fetch') return xn !== EXECUTE_NEVER && read;
+  return isWrite(access.kind) || access.kind === 'dc-ivac' ? write : read;
+}
+
+function faultOf(access: Access, address: Ipa, status: FaultStatus, cpu: CpuFeatures): Stage2Fault {
+  const reported = reportedStatus(access, status, cpu);
+  const s1ptw = isStage1Walk(access.kind);
+  const fetch = access.kind === 'fetch' || access.walk?.purpose === 'fetch';
+  const esr = fetch
+    ? encodeAbort({ kind: 'instruction-abort', status: reported, s1ptw })
+    : encodeAbort({ kind: 'data-abort', status: reported, s1ptw, syndrome: syndromeOf(access, cpu) });
+  return { ipa: (address - (address % FIPA_UNIT)) as Ipa, far: access.va, esr, status };
+}
+
+/** A processor may report the level of the stage-1 walk where the architecture reports that of stage 2. */
+function reportedStatus(access: Access, status: FaultStatus, cpu: CpuFeatures): FaultStatus {
+  const level = access.walk?.level;
+  if (level === undefined || cpu.departures.s1ptwFaultLevel === 'stage-2' || !('level' in status)) return status;
+  return { kind: status.kind, level: level as Level };
+}
+
+/** Walks carry no syndrome; WnR of a walk for a write follows the write, of an access-flag update it is 1. */
+function syndromeOf(access: Access, cpu: CpuFeatures): typeof NO_SYNDROME {
+  if (access.kind === 's1-walk-update') return { ...NO_SYNDROME, wnr: cpu.departures.s1ptwAfUpdateWnR };
+  if (access.kind === 's1-walk') return { ...NO_SYNDROME, wnr: access.walk?.purpose === 'write' };
+  return access.syndrome ?? NO_SYNDROME;
+}

@@ -1,0 +1,83 @@
+// kvm_handle_guest_abort(): what becomes of a stage-2 fault, in the kernel's order of questions: IPA size, fault
+// status, memslot, access flag, then user_mem_abort(). One of re-entry, exit to the VMM, abort in the guest, or errno.
+
+import { isCacheMaintenance, isStage1Walk } from '../arch/access.ts';
+import type { Ipa } from '../arch/addresses.ts';
+import type { FaultInput } from './events.ts';
+import { injectAbort, isExecFault } from './inject.ts';
+import { ioMemAbort } from './io-mem-abort.ts';
+import { slotAt } from './memslot.ts';
+import { userMemAbort } from './user-mem-abort.ts';
+import type { Work } from './work.ts';
+import { emit } from './work.ts';
+
+const EFAULT = 14;
+const WNR = 2 ** 6;
+const EC_SHIFT = 2 ** 26;
+const FSC_MASK = 2 ** 6;
+
+export function handleGuestAbort(work: Work, input: FaultInput): void {
+  const { status, ipa, far } = input.fault;
+  if (status.kind === 'translation' && ipa >= 2 ** work.vm.geometry.ipaBits) {
+    const kind = isExecFault(input) ? 'instruction' : 'data';
+    injectAbort(work, input, kind, ipa + (far % 4096), 'ipa-beyond-vm');
+    return;
+  }
+  if (status.kind !== 'translation' && status.kind !== 'permission' && status.kind !== 'access-flag') {
+    unsupportedFsc(work, input);
+    return;
+  }
+  const slot = slotAt(work.vm.slots, ipa);
+  const isWrite = isWriteFault(input);
+  if (slot === undefined || (isWrite && slot.readonly)) {
+    withoutMemory(work, input, slot !== undefined);
+    return;
+  }
+  if (status.kind === 'access-flag') {
+    emit(work, { type: 'stage2-made-young', vm: work.id, vcpu: input.vcpu, ipa: ipa as Ipa });
+    emit(work, { type: 'guest-reentered', vm: work.id, vcpu: input.vcpu, because: 'access-flag' });
+    return;
+  }
+  userMemAbort(work, input, slot, isWrite);
+}
+
+/**
+ * kvm_is_write_fault(): a fault on a stage-1 walk counts as a write only if it is a permission fault, an instruction
+ * abort never does, anything else by WnR.
+ */
+function isWriteFault(input: FaultInput): boolean {
+  if (isStage1Walk(input.access.kind)) return input.fault.status.kind === 'permission';
+  return input.access.kind !== 'fetch' && Math.floor(input.fault.esr / WNR) % 2 === 1;
+}
+
+/** No memslot, or a store into a read-only one. */
+function withoutMemory(work: Work, input: FaultInput, slotIsThere: boolean): void {
+  const { access, fault } = input;
+  if (isStage1Walk(access.kind)) {
+    injectAbort(work, input, walkAbort(input), fault.far, 'stage1-walk-needs-memory');
+  } else if (isExecFault(input)) {
+    injectAbort(work, input, 'instruction', fault.far, 'fetch-without-slot');
+  } else if (!slotIsThere && isCacheMaintenance(access.kind)) {
+    emit(work, {
+      type: 'instruction-skipped',
+      vm: work.id,
+      vcpu: input.vcpu,
+      because: 'cache-maintenance-without-slot',
+    });
+  } else {
+    ioMemAbort(work, input, slotIsThere ? 'readonly-slot' : 'no-slot');
+  }
+}
+
+/** kvm_vcpu_trap_is_iabt() looks at the exception class alone: a walk for a fetch gives an instruction abort. */
+const walkAbort = (input: FaultInput): 'instruction' | 'data' =>
+  input.access.walk?.purpose === 'fetch' ? 'instruction' : 'data';
+
+/** The log line of kvm_handle_guest_abort(); KVM_RUN returns -EFAULT and the VM is usually dead. */
+function unsupportedFsc(work: Work, input: FaultInput): void {
+  const { esr } = input.fault;
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  const ec = Math.floor(esr / EC_SHIFT) % 64;
+  const log = `kvm [${work.vm.name}]: Unsupported FSC: EC=${hex(ec)} xFSC=${hex(esr % FSC_MASK)} ESR_EL2=${hex(esr)}`;
+  emit(work, { type: 'run-failed', vm: work.id, vcpu: input.vcpu, errno: EFAULT, log, because: 'unsupported-fsc' });
+}

@@ -1,0 +1,50 @@
+// What a VMM process asks of the host: system calls on its memory and ioctls on its VM, with their arguments
+// resolved (a slot's hva, a BAR's physical address) but nothing that KVM computes.
+
+import type { Hva, Ipa } from '../arch/addresses.ts';
+import type { Prot, VmaBacking } from './vma.ts';
+
+/** Pages that reclaim took for a MADV_PAGEOUT, in the order of their notifiers; no model of KVM can know them. */
+export interface Reclaimed {
+  readonly kind: 'age' | 'unmap-range';
+  readonly start: Hva;
+  readonly end: Hva;
+}
+
+export type VmmCall =
+  | { readonly kind: 'mmap'; readonly hva: Hva; readonly size: number; readonly prot: Prot; readonly backing: VmaBacking }
+  /** An mmap that the driver refuses, such as VFIO's of a BAR smaller than a page. */
+  | { readonly kind: 'mmap-refused'; readonly errno: number }
+  | { readonly kind: 'munmap'; readonly hva: Hva; readonly size: number }
+  | { readonly kind: 'mprotect'; readonly hva: Hva; readonly size: number; readonly prot: Prot }
+  | {
+      readonly kind: 'madvise';
+      readonly hva: Hva;
+      readonly size: number;
+      readonly advice: 'dontneed' | 'pageout';
+      readonly reclaim: readonly Reclaimed[];
+    }
+  /** Loads or stores of the VMM itself; with `stride` one store each so many bytes. */
+  | { readonly kind: 'host-write'; readonly hva: Hva; readonly size: number; readonly stride: number | null }
+  | { readonly kind: 'host-read'; readonly hva: Hva; readonly size: number }
+  /** KVM_SET_USER_MEMORY_REGION; size 0 deletes. */
+  | {
+      readonly kind: 'set-memslot';
+      readonly slot: number;
+      readonly ipa: Ipa;
+      readonly size: number;
+      readonly hva: Hva;
+      readonly readonly: boolean;
+      readonly logDirty: boolean;
+    }
+  | { readonly kind: 'create-vgic'; readonly vgic: Vgic }
+  | { readonly kind: 'enable-cap'; readonly cap: string; readonly argument: number }
+  /** VFIO pins every page of the range for DMA. */
+  | { readonly kind: 'dma-map'; readonly hva: Hva; readonly size: number }
+  | { readonly kind: 'dirty-log-get'; readonly slot: number }
+  | { readonly kind: 'dirty-log-clear'; readonly slot: number; readonly firstPage: number; readonly pages: number };
+
+/** The VM's interrupt controller and where the guest sees it. */
+export type Vgic =
+  | { readonly version: 2; readonly gicd: Ipa; readonly gicc: Ipa }
+  | { readonly version: 3; readonly gicd: Ipa; readonly gicr: Ipa };

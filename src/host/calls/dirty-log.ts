@@ -1,0 +1,79 @@
+// Dirty logging: KVM_GET_DIRTY_LOG and KVM_CLEAR_DIRTY_LOG. Write protection works on words of 64 pages, from the
+// first to the last set bit, clean pages in between included (kvm_arch_mmu_enable_log_dirty_pt_masked).
+
+import type { Ipa } from '../../arch/addresses.ts';
+import type { VmmCall } from '../calls.ts';
+import type { Memslot, SlotRange } from '../memslot.ts';
+import type { PageBitmap } from '../page-bitmap.ts';
+import type { Work } from '../work.ts';
+import { emit } from '../work.ts';
+
+const ENOENT = 2;
+const EINVAL = 22;
+const WORD = 64;
+
+const MANUAL_PROTECT = 'KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2';
+const INITIALLY_SET = 2;
+
+/** KVM_DIRTY_LOG_INITIALLY_SET: enabling the log sets every bit and protects nothing. */
+export const initiallySet = (work: Work): boolean =>
+  ((work.vm.capabilities[MANUAL_PROTECT] ?? 0) & INITIALLY_SET) !== 0;
+
+const manualProtect = (work: Work): boolean => (work.vm.capabilities[MANUAL_PROTECT] ?? 0) !== 0;
+
+const splitsEagerly = (work: Work): boolean => 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE' in work.vm.capabilities;
+
+export function writeProtect(work: Work, ranges: readonly SlotRange[]): void {
+  emit(work, { type: 'stage2-write-protected', vm: work.id, ranges, because: 'dirty-logging' });
+}
+
+/** @returns errno and the numbers of the dirty pages, in ascending order */
+export function getDirtyLog(
+  work: Work,
+  call: VmmCall & { kind: 'dirty-log-get' },
+): { errno: number; dirtyPages: readonly number[] } {
+  const slot = work.vm.slots.find((s) => s.slot === call.slot);
+  if (slot === undefined || slot.dirty === null) return { errno: ENOENT, dirtyPages: [] };
+  const dirtyPages = [...slot.dirty.set()];
+  if (!manualProtect(work) && dirtyPages.length > 0) {
+    protectWords(work, slot, slot.dirty, 0, slot.dirty.pages);
+    change(work, slot, 'get', 0, slot.dirty.pages);
+  }
+  return { errno: 0, dirtyPages };
+}
+
+/** @returns errno; the pages given are protected again and clean */
+export function clearDirtyLog(work: Work, call: VmmCall & { kind: 'dirty-log-clear' }): number {
+  const slot = work.vm.slots.find((s) => s.slot === call.slot);
+  if (slot === undefined || slot.dirty === null) return ENOENT;
+  if (call.firstPage % WORD !== 0 || call.firstPage + call.pages > slot.dirty.pages) return EINVAL;
+  protectWords(work, slot, slot.dirty, call.firstPage, call.pages);
+  change(work, slot, 'clear', call.firstPage, call.pages);
+  return 0;
+}
+
+function change(work: Work, slot: Memslot, kind: 'get' | 'clear', firstPage: number, pages: number): void {
+  emit(work, { type: 'dirty-log-changed', vm: work.id, slot: slot.slot, change: kind, firstPage, pages });
+}
+
+function protectWords(work: Work, slot: Memslot, dirty: PageBitmap, first: number, pages: number): void {
+  const ranges: SlotRange[] = [];
+  for (let word = first; word < first + pages; word += WORD) {
+    const set = [...dirty.set(word, Math.min(word + WORD, first + pages))];
+    const from = set[0];
+    const to = set.at(-1);
+    if (from !== undefined && to !== undefined) ranges.push(rangeOf(work, slot, from, to));
+  }
+  if (ranges.length === 0) return;
+  writeProtect(work, ranges);
+  if (splitsEagerly(work) && initiallySet(work)) emit(work, { type: 'stage2-split', vm: work.id, ranges });
+}
+
+function rangeOf(work: Work, slot: Memslot, firstPage: number, lastPage: number): SlotRange {
+  const { granule } = work.vm.geometry;
+  return {
+    slot: slot.slot,
+    ipa: (slot.ipa + firstPage * granule) as Ipa,
+    size: (lastPage - firstPage + 1) * granule,
+  };
+}

@@ -1,0 +1,40 @@
+// What splitting a VMA does to the pages around the cut: a huge page cannot straddle two VMAs (vma_adjust_trans_huge),
+// and vfio-pci of older kernels zaps the VMA that the split creates (vfio_pci_mmap_open).
+
+import type { Hva } from '../../arch/addresses.ts';
+import type { Pa } from '../../arch/addresses.ts';
+import { levelSize } from '../../arch/geometry.ts';
+import { PMD } from '../mm-fault.ts';
+import { notifyUnmap } from '../notifier.ts';
+import type { Vma } from '../vma.ts';
+import type { Work } from '../work.ts';
+import { emit } from '../work.ts';
+
+/**
+ * split_huge_pmd_address() at a cut that is not PMD-aligned: its notifier covers the whole PMD window whether or not
+ * a huge page is there, if the window lies in the VMA. Measured rules 3, 18 and 34; hugetlb is never split.
+ */
+export function splitHugePageAt(work: Work, vma: Vma, cut: number): void {
+  const size = levelSize(work.vm.geometry.granule, PMD);
+  const window = cut - (cut % size);
+  if (window === cut || vma.backing.kind === 'hugetlb') return;
+  if (window < vma.start || window + size > vma.end) return;
+  notifyUnmap(work, window, window + size, 'vma-split');
+  splitHugeEntry(work, window);
+}
+
+/** A huge page becomes pages at the same place; a huge zero page becomes zero pages. */
+export function splitHugeEntry(work: Work, window: number): void {
+  const { level, leaf } = work.vm.memory.walk(window);
+  if (level !== PMD || leaf === undefined) return;
+  const { granule } = work.vm.geometry;
+  const count = levelSize(granule, PMD) / granule;
+  const pte = leaf.kind === 'page' ? { ...leaf, pa: leaf.pa as Pa } : leaf;
+  emit(work, { type: 'host-pages-set', vm: work.id, hva: window as Hva, level: 3, count, pte, allocated: 0 });
+}
+
+/** vfio_pci_mmap_open(): zap_vma_ptes() of the whole new VMA [start, end). Measured rules 24 and 35. */
+export function zapNewVfioVma(work: Work, vma: Vma, start: number, end: number): void {
+  if (vma.backing.kind !== 'pfnmap' || vma.backing.driver !== 'vfio-pci') return;
+  if (work.host.features.vfioVmaList) notifyUnmap(work, start, end, 'vfio-vma-split');
+}

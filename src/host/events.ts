@@ -1,0 +1,182 @@
+// What happens in the host, in the past tense: everything `evolve` needs, nothing it would have to decide.
+// `vm` and `vcpu` are numbers of slices in the machine's state.
+
+import type { Access } from '../arch/access.ts';
+import type { Hva, Ipa, Pa } from '../arch/addresses.ts';
+import type { CpuFeatures } from '../arch/cpu.ts';
+import type { LeafAttributes } from '../arch/descriptor.ts';
+import type { Granule, Level, Stage2Geometry } from '../arch/geometry.ts';
+import type { Stage2Fault } from '../arch/stage2-fault.ts';
+import type { Because } from './because.ts';
+import type { Vgic, VmmCall } from './calls.ts';
+import type { HostPte } from './host-memory.ts';
+import type { KernelFeatures } from './kernel-features.ts';
+import type { Memslot, SlotRange } from './memslot.ts';
+import type { Vma } from './vma.ts';
+
+interface OfVm {
+  readonly vm: number;
+}
+
+interface OfVcpu extends OfVm {
+  readonly vcpu: number;
+}
+
+/** What a fault will put into the table; decided when the map call begins. */
+export interface MapPlan {
+  readonly kind: 'map' | 'relax';
+  readonly ipa: Ipa;
+  readonly level: Level;
+  readonly pa: Pa;
+  readonly attributes: LeafAttributes;
+  /** mmu_invalidate_seq when the host page was looked up. */
+  readonly mmuSeq: number;
+  /** Slot and page to mark dirty when the leaf is writable. */
+  readonly dirty: { readonly slot: number; readonly page: number } | null;
+  readonly because: Because;
+  /** Why the leaf is as large as it is; null for a plain page of RAM. */
+  readonly sizeBecause: Because | null;
+}
+
+export type HostEvent =
+  | {
+      readonly type: 'host-booted';
+      readonly kernel: string;
+      readonly features: KernelFeatures;
+      readonly cpu: CpuFeatures;
+      readonly pageSize: Granule;
+      readonly thp: 'always' | 'madvise' | 'never';
+      readonly swap: boolean;
+      readonly gicv: { readonly pa: Pa; readonly size: number } | null;
+    }
+  | (OfVm & {
+      readonly type: 'vm-created';
+      readonly name: string;
+      readonly geometry: Stage2Geometry;
+      readonly vcpus: number;
+      readonly capabilities: Readonly<Record<string, number>>;
+    })
+  | (OfVm & { readonly type: 'vmm-called'; readonly call: VmmCall })
+  | (OfVm & { readonly type: 'vmm-call-returned'; readonly errno: number; readonly dirtyPages?: readonly number[] })
+  | (OfVm & {
+      readonly type: 'vmas-changed';
+      readonly start: Hva;
+      readonly end: Hva;
+      /** VMAs that now fill the range; parts outside stay. */
+      readonly vmas: readonly Vma[];
+      readonly nextVma: number;
+    })
+  | (OfVm & { readonly type: 'vfio-vma-listed'; readonly vma: number })
+  | (OfVm & { readonly type: 'vfio-vma-unlisted'; readonly vma: number })
+  /** `count` neighbouring entries of a level take the same value, pages with ascending addresses. */
+  | (OfVm & {
+      readonly type: 'host-pages-set';
+      readonly hva: Hva;
+      readonly level: Level;
+      readonly count: number;
+      readonly pte: HostPte;
+      readonly allocated: number;
+    })
+  | (OfVm & { readonly type: 'host-pages-freed'; readonly start: Hva; readonly end: Hva })
+  /** mmu_notifier_invalidate_range_start to _end; `slots` says what lost its leaves. */
+  | (OfVm & {
+      readonly type: 'notifier-invalidated';
+      readonly start: Hva;
+      readonly end: Hva;
+      readonly slots: readonly SlotRange[];
+      readonly because: Because;
+    })
+  | (OfVm & { readonly type: 'notifier-aged'; readonly start: Hva; readonly end: Hva; readonly slots: readonly SlotRange[] })
+  | (OfVm & { readonly type: 'memslot-set'; readonly slot: Memslot; readonly unmapped: SlotRange | null })
+  | (OfVm & { readonly type: 'memslot-deleted'; readonly slot: number; readonly unmapped: SlotRange })
+  | (OfVm & { readonly type: 'vgic-created'; readonly vgic: Vgic })
+  | (OfVm & { readonly type: 'vgic-resources-mapped' })
+  | (OfVm & { readonly type: 'capability-enabled'; readonly cap: string; readonly argument: number })
+  | (OfVm & { readonly type: 'stage2-write-protected'; readonly ranges: readonly SlotRange[]; readonly because: Because })
+  /** Eager splitting: blocks of the ranges become pages with the same permissions. */
+  | (OfVm & { readonly type: 'stage2-split'; readonly ranges: readonly SlotRange[] })
+  | (OfVm & {
+      readonly type: 'dirty-log-changed';
+      readonly slot: number;
+      readonly change: 'get' | 'clear';
+      readonly firstPage: number;
+      readonly pages: number;
+    })
+  | (OfVcpu & { readonly type: 'vcpu-run' })
+  | (OfVcpu & { readonly type: 'stage2-map-begun'; readonly plan: MapPlan; readonly locks: boolean })
+  | (OfVcpu & {
+      readonly type: 'stage2-mapped';
+      readonly ipa: Ipa;
+      readonly level: Level;
+      readonly pa: Pa;
+      readonly attributes: LeafAttributes;
+      readonly dirty: { readonly slot: number; readonly page: number } | null;
+      readonly because: Because;
+      readonly sizeBecause: Because | null;
+    })
+  /** kvm_pgtable_stage2_relax_perms: permissions widen, attributes stay. */
+  | (OfVcpu & {
+      readonly type: 'stage2-relaxed';
+      readonly ipa: Ipa;
+      readonly attributes: LeafAttributes;
+      readonly dirty: { readonly slot: number; readonly page: number } | null;
+    })
+  /** kvm_phys_addr_ioremap of the GICV frame, or set_spte of a notifier: no vCPU's fault is behind it. */
+  | (OfVm & {
+      readonly type: 'stage2-set';
+      readonly ipa: Ipa;
+      readonly level: Level;
+      readonly pa: Pa;
+      readonly attributes: LeafAttributes;
+      readonly because: Because;
+    })
+  | (OfVcpu & { readonly type: 'stage2-made-young'; readonly ipa: Ipa })
+  | (OfVcpu & { readonly type: 'fault-retried'; readonly because: Because })
+  | (OfVcpu & { readonly type: 'guest-reentered'; readonly because: Because })
+  | (OfVcpu & { readonly type: 'instruction-skipped'; readonly because: Because })
+  | (OfVcpu & {
+      readonly type: 'abort-injected';
+      readonly esr: number;
+      /** ESR_EL1 as the register shows it: sign-extended by some kernels. */
+      readonly signExtended: boolean;
+      readonly far: number;
+      readonly because: Because;
+    })
+  | (OfVcpu & {
+      readonly type: 'mmio-exited' | 'mmio-handled';
+      readonly gpa: Ipa;
+      readonly size: number;
+      readonly write: boolean;
+      readonly because: Because;
+    })
+  | (OfVcpu & { readonly type: 'nisv-exited'; readonly gpa: Ipa; readonly because: Because })
+  | (OfVcpu & {
+      readonly type: 'run-failed';
+      readonly errno: number;
+      /** What the kernel logs; null where it stays silent. */
+      readonly log: string | null;
+      readonly because: Because;
+    });
+
+/** What the host hears from the guest's processors. */
+export interface FaultInput {
+  readonly type: 'stage2-faulted';
+  readonly vm: number;
+  readonly vcpu: number;
+  readonly access: Access;
+  readonly fault: Stage2Fault;
+}
+
+/** What vfio-pci sees of its devices: a write of the command register in config space. */
+export interface PciCommandInput {
+  readonly type: 'pci-command-written';
+  readonly device: string;
+  readonly value: number;
+}
+
+/** What stage 2 sees of hardware: it set the access flag of a leaf (FEAT_HAFDBS). */
+export interface AccessFlagInput {
+  readonly type: 'access-flag-set';
+  readonly vm: number;
+  readonly ipa: Ipa;
+}

@@ -1,0 +1,200 @@
+// How a host event changes the host's slices: mutation of a draft or a plain object, total, without policy and
+// without errors. Values inside a slice are replaced, never changed, so that shallow copies of slices are safe.
+
+import type { Pa } from '../arch/addresses.ts';
+import type { Stage2Leaf } from '../arch/descriptor.ts';
+import { levelSize } from '../arch/geometry.ts';
+import { TranslationTable } from '../arch/translation-table.ts';
+import type { AccessFlagInput, HostEvent, PciCommandInput } from './events.ts';
+import { emptyHostMemory, setHostPages } from './host-memory.ts';
+import type { Memslot, SlotRange } from './memslot.ts';
+import type { HostState, VmState } from './state.ts';
+import { replaceVmas } from './vma.ts';
+
+/** Physical memory from which a VM's pages come: 64 GiB apart, so that two VMs never share a page. */
+const VM_ARENA = 2 ** 36;
+const RAM_BASE = 2 ** 40;
+
+export function initialHost(event: HostEvent & { type: 'host-booted' }): HostState {
+  const { type: _, ...host } = event;
+  return { ...host, memoryDisabled: [] };
+}
+
+export function initialVm(host: HostState, event: HostEvent & { type: 'vm-created' }): VmState {
+  const { geometry } = event;
+  return {
+    name: event.name,
+    geometry,
+    table: TranslationTable.empty<Stage2Leaf>({
+      granule: geometry.granule,
+      startLevel: geometry.startLevel,
+      inputBits: geometry.ipaBits,
+    }),
+    slots: [],
+    vmas: [],
+    memory: emptyHostMemory(host.pageSize),
+    mmuSeq: 0,
+    inFlight: [],
+    vgic: null,
+    vgicMapped: false,
+    capabilities: event.capabilities,
+    vcpus: event.vcpus,
+    nextPage: (RAM_BASE + event.vm * VM_ARENA) as Pa,
+    nextVma: 0,
+    vfioVmas: [],
+    faultedVmas: [],
+  };
+}
+
+/** PCI_COMMAND_MEMORY of a device's command register: its BARs answer. */
+const PCI_COMMAND_MEMORY = 2;
+
+/** Memory decoding of a PCI function, as vfio-pci's virtual command register has it. */
+export function evolveHost(host: HostState, event: PciCommandInput): void {
+  const others = host.memoryDisabled.filter((device) => device !== event.device);
+  const enabled = (event.value & PCI_COMMAND_MEMORY) !== 0;
+  host.memoryDisabled = enabled ? others : [...others, event.device];
+}
+
+/** Total over the union: events that leave no trace in a VM's slice fall through. */
+export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void {
+  switch (event.type) {
+    case 'vmas-changed':
+      vm.vmas = replaceVmas(vm.vmas, event.start, event.end, event.vmas);
+      vm.nextVma = event.nextVma;
+      return;
+    case 'vfio-vma-listed':
+      vm.vfioVmas = [event.vma, ...vm.vfioVmas];
+      return;
+    case 'vfio-vma-unlisted':
+      vm.vfioVmas = vm.vfioVmas.filter((vma) => vma !== event.vma);
+      return;
+    case 'host-pages-set': {
+      const size = levelSize(vm.geometry.granule, event.level);
+      vm.memory = setHostPages(vm.memory, event.hva, event.level, event.count, event.pte, size);
+      vm.nextPage = (vm.nextPage + event.allocated) as Pa;
+      return;
+    }
+    case 'host-pages-freed':
+      vm.memory = vm.memory.without(event.start, event.end);
+      return;
+    case 'vgic-created':
+      vm.vgic = event.vgic;
+      return;
+    case 'vgic-resources-mapped':
+      vm.vgicMapped = true;
+      return;
+    case 'capability-enabled':
+      vm.capabilities = { ...vm.capabilities, [event.cap]: event.argument };
+      return;
+    case 'memslot-set':
+      if (event.unmapped !== null) unmapRange(vm, event.unmapped);
+      vm.slots = [...vm.slots.filter((s) => s.slot !== event.slot.slot), event.slot].sort((a, b) => a.ipa - b.ipa);
+      return;
+    case 'memslot-deleted':
+      unmapRange(vm, event.unmapped);
+      vm.slots = vm.slots.filter((slot) => slot.slot !== event.slot);
+      return;
+    case 'dirty-log-changed':
+      changeSlot(vm, event.slot, (slot) => ({
+        ...slot,
+        dirty: slot.dirty?.without(event.firstPage, event.pages) ?? null,
+      }));
+      return;
+    default:
+      evolveStage2(vm, event);
+  }
+}
+
+function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
+  switch (event.type) {
+    case 'notifier-invalidated':
+      if (event.slots.length === 0) return;
+      vm.mmuSeq += 1;
+      for (const range of event.slots) unmapRange(vm, range);
+      return;
+    case 'notifier-aged':
+      for (const range of event.slots) changeLeaves(vm, range, (leaf) => withAttributes(leaf, { af: false }));
+      return;
+    case 'stage2-write-protected':
+      for (const range of event.ranges) changeLeaves(vm, range, (leaf) => withAttributes(leaf, { write: false }));
+      return;
+    case 'stage2-split':
+      for (const range of event.ranges) splitBlocks(vm, range);
+      return;
+    case 'stage2-map-begun':
+      vm.inFlight = [
+        ...vm.inFlight,
+        {
+          vcpu: event.vcpu,
+          ipa: event.plan.ipa,
+          size: levelSize(vm.geometry.granule, event.plan.level),
+          locks: event.locks,
+        },
+      ];
+      return;
+    case 'stage2-mapped':
+    case 'stage2-set':
+      vm.table = vm.table.withLeaf(event.ipa, event.level, {
+        outputAddress: event.pa,
+        attributes: event.attributes,
+      });
+      if (event.type === 'stage2-mapped') landed(vm, event.vcpu, event.dirty);
+      return;
+    case 'stage2-relaxed':
+      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: vm.geometry.granule }, (leaf) => ({
+        ...leaf,
+        attributes: event.attributes,
+      }));
+      landed(vm, event.vcpu, event.dirty);
+      return;
+    case 'fault-retried':
+      landed(vm, event.vcpu, null);
+      return;
+    case 'stage2-made-young':
+    case 'access-flag-set':
+      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: vm.geometry.granule }, (leaf) =>
+        withAttributes(leaf, { af: true }),
+      );
+      return;
+    default:
+      return;
+  }
+}
+
+/** The map call of a vCPU ended; a page it left writable is dirty where its slot logs. */
+function landed(vm: VmState, vcpu: number, dirty: { readonly slot: number; readonly page: number } | null): void {
+  if (vm.inFlight.length > 0) vm.inFlight = vm.inFlight.filter((map) => map.vcpu !== vcpu);
+  if (dirty === null) return;
+  changeSlot(vm, dirty.slot, (slot) => ({ ...slot, dirty: slot.dirty?.with(dirty.page, 1) ?? null }));
+}
+
+function changeSlot(vm: VmState, number: number, change: (slot: Memslot) => Memslot): void {
+  vm.slots = vm.slots.map((slot) => (slot.slot === number ? change(slot) : slot));
+}
+
+function unmapRange(vm: VmState, range: SlotRange): void {
+  vm.table = vm.table.without(range.ipa, range.ipa + range.size);
+}
+
+function changeLeaves(vm: VmState, range: SlotRange, change: (leaf: Stage2Leaf) => Stage2Leaf): void {
+  vm.table = vm.table.updated(range.ipa, range.ipa + range.size, change);
+}
+
+function withAttributes(leaf: Stage2Leaf, fields: { readonly af?: boolean; readonly write?: boolean }): Stage2Leaf {
+  const { af = leaf.attributes.af, write = leaf.attributes.write } = fields;
+  if (af === leaf.attributes.af && write === leaf.attributes.write) return leaf;
+  return { ...leaf, attributes: { ...leaf.attributes, af, write } };
+}
+
+function splitBlocks(vm: VmState, range: SlotRange): void {
+  const { granule } = vm.geometry;
+  for (const block of [...vm.table.leaves(range.ipa, range.ipa + range.size)]) {
+    if (block.level === 3) continue;
+    const size = levelSize(granule, block.level);
+    for (let offset = 0; offset < size; offset += granule) {
+      const outputAddress = (block.leaf.outputAddress + offset) as Pa;
+      vm.table = vm.table.withLeaf(block.address + offset, 3, { ...block.leaf, outputAddress });
+    }
+  }
+}

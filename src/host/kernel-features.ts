@@ -1,0 +1,51 @@
+// What distinguishes one kernel from another for stage 2, as named features. The host branches on these and never
+// on a release number; a distribution kernel with a backport is a base and the features that differ.
+
+export interface KernelFeatures {
+  /** KVM maps a device page as Normal-NC if its VMA has VM_ALLOW_ANY_UNCACHED. Linux 6.9, 8c47ce3e1d2c. */
+  readonly normalNcForAnyUncached: boolean;
+  /** vfio-pci sets VM_ALLOW_ANY_UNCACHED on BAR mappings. Linux 6.9, a39d3a966a09. */
+  readonly vfioPciAllowsAnyUncached: boolean;
+  /**
+   * Largest leaf of a device page. `page`: never a block (measured on 6.1.192). `vma`: get_vma_page_shift() with
+   * its VM_PFNMAP branch, congruence of hva and pfn (5.13 and later mainline). `host-mapping`: the way of a
+   * transparent huge page, as large as the host itself maps it (measured on 6.12.117).
+   */
+  readonly deviceBlocks: 'page' | 'vma' | 'host-mapping';
+  /** vfio_pci_mmap_huge_fault: the host maps a BAR with PMDs where it can. Linux 6.12, f9e54c3a2f5b. */
+  readonly vfioHugeFault: boolean;
+  /**
+   * vfio-pci keeps a list of its VMAs: memory-off zaps each VMA whole, latest faulted first, and a VMA that a split
+   * creates is zapped by vfio_pci_mmap_open. Up to 6.9; aac6db75a9fc replaced it by unmap_mapping_range.
+   */
+  readonly vfioVmaList: boolean;
+  /** The change_pte notifier maps the new page read-only (kvm_set_spte_gfn). Dropped in 6.10, f7842747d13d. */
+  readonly setSpteNotifier: boolean;
+  /**
+   * Stage-2 faults of several vCPUs are handled under the read lock: an entry can be found locked between break and
+   * make. Linux 6.2; measured on 6.12.117 and absent on 6.1.192.
+   */
+  readonly parallelFaults: boolean;
+  /** KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE. Linux 6.5; EINVAL before (measured on 6.1.192). */
+  readonly eagerSplit: boolean;
+  /** KVM uses FEAT_LPA2 at stage 2. Linux 6.8. */
+  readonly lpa2: boolean;
+  /** ESR_EL1 of an injected abort is sign-extended to 64 bits (an int shift). Measured on 6.1.192. */
+  readonly injectedEsrSignExtended: boolean;
+  /** kvm_mmio_nisv is traced. Linux 6.10. */
+  readonly mmioNisvEvent: boolean;
+  /** A page read back from swap is mapped writable at once. Measured: no on 6.1.192, yes on 6.12.117. */
+  readonly swapInWritable: boolean;
+  /** MADV_PAGEOUT without swap still ages the pages it looks at. Measured: yes on 6.1.192, no on 6.12.117. */
+  readonly pageoutAgesWithoutSwap: boolean;
+  /** Cacheable PFNMAP mappings, KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED. Linux 6.17. */
+  readonly cacheablePfnmap: boolean;
+  /** KVM_EXIT_ARM_SEA. Linux 6.19, ad9c62bd8946. */
+  readonly seaExit: boolean;
+  /** GICC_DIR is trapped, so that GICV is mapped with 4 KiB only. Linux 6.19, 2608563b466b. */
+  readonly gicvDirTrap: boolean;
+  /** FSC 0x35 is injected into the guest (FEAT_LS64). Linux 7.0. */
+  readonly injectsUnsupportedAtomic: boolean;
+  /** IPA at or beyond the VM's size is answered before the trace event. Linux 5.18. */
+  readonly ipaSizeInjection: boolean;
+}

@@ -1,0 +1,66 @@
+// The end of a map call: kvm_pgtable_stage2_map() and kvm_pgtable_stage2_relax_perms() as seen by other vCPUs.
+// -EAGAIN is no error: the guest runs the instruction again.
+
+import type { LeafAttributes, Stage2Leaf } from '../arch/descriptor.ts';
+import { levelSize } from '../arch/geometry.ts';
+import type { Because } from './because.ts';
+import type { MapPlan } from './events.ts';
+import type { Work } from './work.ts';
+import { emit } from './work.ts';
+
+export function endMap(work: Work, vcpu: number, plan: MapPlan): void {
+  const reason = retryReason(work, vcpu, plan);
+  if (reason !== null) retry(work, vcpu, reason);
+  else if (plan.kind === 'relax') relax(work, vcpu, plan);
+  else map(work, vcpu, plan);
+}
+
+/** Nothing was mapped: the guest re-enters and faults again, or finds what another vCPU mapped. */
+export function retry(work: Work, vcpu: number, because: Because): void {
+  emit(work, { type: 'fault-retried', vm: work.id, vcpu, because });
+  emit(work, { type: 'guest-reentered', vm: work.id, vcpu, because });
+}
+
+function map(work: Work, vcpu: number, plan: MapPlan): void {
+  const { ipa, level, pa, attributes, dirty, because, sizeBecause } = plan;
+  const vm = work.id;
+  emit(work, { type: 'stage2-mapped', vm, vcpu, ipa, level, pa, attributes, dirty, because, sizeBecause });
+  emit(work, { type: 'guest-reentered', vm, vcpu, because: 'mapped' });
+}
+
+/** Relaxing only adds: S2AP bits are or-ed in, XN is cleared, MemAttr stays (measured rule 21). */
+function relax(work: Work, vcpu: number, plan: MapPlan): void {
+  const found = work.vm.table.walk(plan.ipa).leaf;
+  if (found !== undefined) {
+    const wider = relaxed(found.attributes, plan.attributes);
+    emit(work, { type: 'stage2-relaxed', vm: work.id, vcpu, ipa: plan.ipa, attributes: wider, dirty: plan.dirty });
+  }
+  emit(work, { type: 'guest-reentered', vm: work.id, vcpu, because: 'permission-relaxed' });
+}
+
+function relaxed(before: LeafAttributes, added: LeafAttributes): LeafAttributes {
+  return {
+    ...before,
+    read: before.read || added.read,
+    write: before.write || added.write,
+    xn: added.xn === 0 ? 0 : before.xn,
+  };
+}
+
+function retryReason(work: Work, vcpu: number, plan: MapPlan): Because | null {
+  if (work.vm.mmuSeq !== plan.mmuSeq) return 'mmu-invalidate-seq-changed';
+  const { leaf, level } = work.vm.table.walk(plan.ipa);
+  if (plan.kind === 'relax') return leaf === undefined ? 'already-mapped' : null;
+  const end = plan.ipa + levelSize(work.vm.geometry.granule, plan.level);
+  const others = work.vm.inFlight.filter((other) => other.vcpu !== vcpu && other.locks);
+  if (others.some((other) => other.ipa < end && plan.ipa < other.ipa + other.size)) return 'entry-locked';
+  if (leaf !== undefined && level === plan.level && sameButPermissions(leaf, plan)) return 'already-mapped';
+  return null;
+}
+
+/** stage2_pte_needs_update(): both valid and equal but for S2AP and XN, so nothing is written. */
+function sameButPermissions(found: Stage2Leaf, plan: MapPlan): boolean {
+  const { memAttr, sh, af } = found.attributes;
+  const wanted = plan.attributes;
+  return found.outputAddress === plan.pa && memAttr === wanted.memAttr && sh === wanted.sh && af === wanted.af;
+}

@@ -1,0 +1,166 @@
+// user_mem_abort(): from a faulting IPA in a memslot to the leaf that will answer it. Looks up the VMA and the host
+// page, decides memory type, permissions and size, and begins the map call. Steps are numbered as in the kernel's
+// order: VMA, pfn, device or RAM, size, protection.
+
+import { alignDown, type Ipa, type Pa } from '../arch/addresses.ts';
+import type { Level } from '../arch/geometry.ts';
+import { levelSize } from '../arch/geometry.ts';
+import type { Because } from './because.ts';
+import type { FaultInput, MapPlan } from './events.ts';
+import { injectAbort, isExecFault } from './inject.ts';
+import type { LeafType } from './leaf.ts';
+import { leafAttributes } from './leaf.ts';
+import type { Memslot } from './memslot.ts';
+import { supportsStage2Block } from './memslot.ts';
+import type { MmFault } from './mm-fault.ts';
+import { retry } from './map.ts';
+import { faultIn, PMD } from './mm-fault.ts';
+import type { Vma } from './vma.ts';
+import { vmaAt } from './vma.ts';
+import type { Work } from './work.ts';
+import { emit } from './work.ts';
+
+const EFAULT = 14;
+const PAGE: Level = 3;
+
+interface HostPage {
+  readonly fault: MmFault & { kind: 'page' };
+  readonly vma: Vma;
+  readonly address: number;
+}
+
+interface LeafSize {
+  readonly level: Level;
+  readonly because: Because | null;
+}
+
+export function userMemAbort(work: Work, input: FaultInput, slot: Memslot, isWrite: boolean): void {
+  const address = slot.hva + (input.fault.ipa - slot.ipa);
+  const vma = vmaAt(work.vm.vmas, address);
+  if (vma === undefined) {
+    runFailed(work, input, 'Failed to find VMA for hva', 'no-vma');
+    return;
+  }
+  const { mmuSeq } = work.vm;
+  const fault = faultIn(work, vma, address, isWrite);
+  if (fault.kind === 'error') {
+    runFailed(work, input, null, fault.because);
+    return;
+  }
+  const device = vma.backing.kind === 'pfnmap';
+  if (device && isExecFault(input)) {
+    injectAbort(work, input, 'instruction', input.fault.far, 'exec-of-device');
+    return;
+  }
+  if (work.vm.mmuSeq !== mmuSeq) {
+    retry(work, input.vcpu, 'mmu-invalidate-seq-changed');
+    return;
+  }
+  beginMap(work, input, planOf(work, input, slot, { fault, vma, address }, isWrite, mmuSeq));
+}
+
+function runFailed(work: Work, input: FaultInput, log: string | null, because: Because): void {
+  emit(work, { type: 'run-failed', vm: work.id, vcpu: input.vcpu, errno: EFAULT, log, because });
+}
+
+function planOf(
+  work: Work,
+  input: FaultInput,
+  slot: Memslot,
+  page: HostPage,
+  isWrite: boolean,
+  mmuSeq: number,
+): MapPlan {
+  const { granule } = work.vm.geometry;
+  const { status } = input.fault;
+  const logging = slot.dirty !== null && !slot.readonly;
+  const size = leafSize(work, input, slot, page, logging);
+  const bytes = levelSize(granule, size.level);
+  const { type, because } = leafType(work, page.vma);
+  const writable = page.fault.writable && !slot.readonly && (!logging || isWrite);
+  const exec = type === 'normal' && (isExecFault(input) || work.host.cpu.dic);
+  const start = alignDown(input.fault.ipa, bytes);
+  const relax = status.kind === 'permission' && status.level === size.level;
+  return {
+    kind: relax ? 'relax' : 'map',
+    ipa: (relax ? alignDown(input.fault.ipa, granule) : start) as Ipa,
+    level: size.level,
+    pa: alignDown(page.fault.pa, bytes) as Pa,
+    attributes: leafAttributes(work.host.cpu.fwb, { write: writable, exec, type }),
+    mmuSeq,
+    dirty: logging && writable ? { slot: slot.slot, page: (start - slot.ipa) / granule } : null,
+    because,
+    sizeBecause: size.because,
+  };
+}
+
+/** The memory type of the leaf: by the page, the VMA's flag and the kernel; never by the guest. */
+function leafType(work: Work, vma: Vma): { type: LeafType; because: Because } {
+  const { backing } = vma;
+  const { features } = work.host;
+  if (backing.kind !== 'pfnmap') return { type: 'normal', because: 'ram' };
+  if (!features.normalNcForAnyUncached) return { type: 'device', because: 'kernel-before-normal-nc' };
+  if (backing.allowAnyUncached) return { type: 'normal-nc', because: 'vma-allows-any-uncached' };
+  return { type: 'device', because: 'device-pfn-without-flag' };
+}
+
+/**
+ * Size of the leaf: hugetlb asks for the size of its page, dirty logging forces pages, a permission fault keeps the
+ * size that faulted, and a huge page of the host is taken where IPA and hva are congruent.
+ */
+function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, logging: boolean): LeafSize {
+  const { granule } = work.vm.geometry;
+  const { status } = input.fault;
+  const { backing } = page.vma;
+  if (logging) return { level: PAGE, because: 'logging-forces-pages' };
+  const block = levelSize(granule, PMD);
+  const refusal = blockRefusal(slot, page.address, block);
+  if (backing.kind === 'hugetlb') {
+    if (backing.pageSize < block) return { level: PAGE, because: 'host-maps-pages' };
+    return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
+  }
+  if (backing.kind === 'pfnmap' && work.host.features.deviceBlocks !== 'host-mapping') {
+    return deviceLeafSize(work, slot, page);
+  }
+  if (status.kind === 'permission' && status.level < PAGE) {
+    return { level: status.level as Level, because: 'permission-fault-granule' };
+  }
+  if (page.fault.level > PMD) return { level: PAGE, because: backing.kind === 'pfnmap' ? 'host-maps-pages' : null };
+  return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
+}
+
+function blockRefusal(slot: Memslot, address: number, size: number): Because | null {
+  if (supportsStage2Block(slot, address as typeof slot.hva, size)) return null;
+  return slot.ipa % size === slot.hva % size ? 'block-leaves-slot' : 'not-congruent';
+}
+
+/** get_vma_page_shift() of a VM_PFNMAP VMA: 1G with 4K pages, then the PMD size, then a page. */
+function deviceLeafSize(work: Work, slot: Memslot, page: HostPage): LeafSize {
+  const { granule } = work.vm.geometry;
+  const { backing } = page.vma;
+  if (work.host.features.deviceBlocks === 'page' || backing.kind !== 'pfnmap') {
+    return { level: PAGE, because: 'device-pages-only' };
+  }
+  const levels: readonly Level[] = granule === 4096 ? [1, PMD] : [PMD];
+  let because: Because = 'vma-pfn-not-congruent';
+  for (const level of levels) {
+    const size = levelSize(granule, level);
+    const window = page.address - (page.address % size);
+    const congruent = page.vma.start % size === backing.pa % size;
+    if (!congruent || window < page.vma.start || window + size > page.vma.end) continue;
+    const refusal = blockRefusal(slot, page.address, size);
+    if (refusal === null) return { level, because: 'host-maps-block' };
+    because = refusal;
+  }
+  return { level: PAGE, because };
+}
+
+/** kvm_pgtable_stage2_map() or _relax_perms() entered: with parallel faults an absent entry is locked. */
+function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
+  const absent = work.vm.table.walk(plan.ipa).leaf === undefined;
+  const locked = work.vm.inFlight.some(
+    (map) => map.locks && map.ipa < plan.ipa + levelSize(work.vm.geometry.granule, plan.level) && plan.ipa < map.ipa + map.size,
+  );
+  const locks = plan.kind === 'map' && work.host.features.parallelFaults && absent && !locked;
+  emit(work, { type: 'stage2-map-begun', vm: work.id, vcpu: input.vcpu, plan, locks });
+}

@@ -1,0 +1,63 @@
+// One call of the VMM, from its arguments to its errno. Calls that fail change nothing.
+
+import type { VmmCall } from './calls.ts';
+import { clearDirtyLog, getDirtyLog } from './calls/dirty-log.ts';
+import { madvise } from './calls/madvise.ts';
+import { setMemslot } from './calls/memslot.ts';
+import { mmap, munmap } from './calls/mmap.ts';
+import { mprotect } from './calls/mprotect.ts';
+import { touch } from './mm-fault.ts';
+import type { Work } from './work.ts';
+import { emit } from './work.ts';
+
+const EINVAL = 22;
+
+const EAGER_SPLIT = 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE';
+
+export function vmmCall(work: Work, call: VmmCall): void {
+  if (call.kind === 'dirty-log-get') {
+    const { errno, dirtyPages } = getDirtyLog(work, call);
+    emit(work, { type: 'vmm-call-returned', vm: work.id, errno, dirtyPages });
+    return;
+  }
+  emit(work, { type: 'vmm-call-returned', vm: work.id, errno: perform(work, call) });
+}
+
+function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>): number {
+  switch (call.kind) {
+    case 'mmap':
+      return mmap(work, call);
+    case 'mmap-refused':
+      return call.errno;
+    case 'munmap':
+      return munmap(work, call);
+    case 'mprotect':
+      return mprotect(work, call);
+    case 'madvise':
+      return madvise(work, call);
+    case 'set-memslot':
+      return setMemslot(work, call);
+    case 'dirty-log-clear':
+      return clearDirtyLog(work, call);
+    case 'create-vgic':
+      emit(work, { type: 'vgic-created', vm: work.id, vgic: call.vgic });
+      return 0;
+    case 'enable-cap':
+      return enableCap(work, call.cap, call.argument);
+    case 'host-read':
+      touch(work, call.hva, call.hva + call.size, false, null);
+      return 0;
+    case 'host-write':
+      touch(work, call.hva, call.hva + call.size, true, call.stride);
+      return 0;
+    case 'dma-map':
+      touch(work, call.hva, call.hva + call.size, true, null);
+      return 0;
+  }
+}
+
+function enableCap(work: Work, cap: string, argument: number): number {
+  if (cap === EAGER_SPLIT && !work.host.features.eagerSplit) return EINVAL;
+  emit(work, { type: 'capability-enabled', vm: work.id, cap, argument });
+  return 0;
+}

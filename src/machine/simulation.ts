@@ -1,0 +1,128 @@
+// The simulation: the bus with every part listening, the state that events change, and the numbering of events.
+// What comes from outside is dispatched; the queue drains before dispatch returns, but for events that are held.
+
+import { Immer } from 'immer';
+import type { Bus } from '../bus/bus.ts';
+import { createBus } from '../bus/bus.ts';
+import { createClock } from '../bus/clock.ts';
+import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
+import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
+import type { MachineEvent, Recorded } from './events.ts';
+import { evolve } from './evolve.ts';
+import type { MachineState } from './state.ts';
+import { initialState } from './state.ts';
+
+/** Whether an event is to wait for `release` before its handlers hear of it; it is recorded either way. */
+export type Hold = (event: Recorded) => boolean;
+
+export interface SimulationOptions {
+  /** `immer`: an immutable state after every event. `plain`: one object that changes, for bulk replay. */
+  readonly state?: 'immer' | 'plain';
+  readonly hold?: Hold;
+}
+
+export interface Simulation {
+  readonly state: MachineState;
+  readonly bus: Pick<Bus<Emitted, Recorded>, 'all' | 'on'>;
+  /** Number of events so far. */
+  readonly length: number;
+  /** Records an event from outside and all that follows from it. @param at virtual time, never before now */
+  dispatch(event: MachineEvent, at?: number): void;
+  /** Lets the handlers of a held event hear it; false if no event of that vCPU is held. */
+  release(vcpu: number): boolean;
+  /** The held event of a vCPU. */
+  held(vcpu: number): Recorded | undefined;
+}
+
+interface Emitted {
+  readonly type: MachineEvent['type'];
+  readonly event: MachineEvent;
+  readonly cause: number | null;
+}
+
+/** An event takes this long unless the outside says when it happened. */
+const EVENT_NS = 1;
+
+export function createSimulation(options: SimulationOptions = {}): Simulation {
+  const immer = new Immer();
+  const clock = createClock();
+  const held = new Map<number, Recorded>();
+  const snapshots = options.state !== 'plain';
+  let state = snapshots ? immer.produce(initialState(), () => {}) : initialState();
+  let length = 0;
+
+  const accept = ({ event, cause }: Emitted): Recorded => {
+    const recorded = { ...event, seq: length, cause, at: clock.now } as Recorded;
+    if (snapshots) state = immer.produce(state, (draft) => evolve(draft as unknown as MachineState, event));
+    else evolve(state, event);
+    length += 1;
+    clock.advanceTo(clock.now + EVENT_NS);
+    return recorded;
+  };
+
+  const bus = createBus<Emitted, Recorded>(accept);
+  const emitAll = (events: readonly MachineEvent[], cause: number): void => {
+    for (const event of events) bus.emit({ type: event.type, event, cause });
+  };
+
+  const deliver = (event: Recorded): void => emitAll(decide(state, event), event.seq);
+
+  bus.handle(HEARD, (event) => {
+    if ('vcpu' in event && options.hold?.(event) === true) held.set(event.vcpu, event);
+    else deliver(event);
+  });
+
+  return {
+    get state() {
+      return state;
+    },
+    get length() {
+      return length;
+    },
+    bus,
+    dispatch(event, at) {
+      if (at !== undefined) clock.advanceTo(Math.max(at, clock.now));
+      bus.emit({ type: event.type, event, cause: null });
+    },
+    held: (vcpu) => held.get(vcpu),
+    release(vcpu) {
+      const event = held.get(vcpu);
+      if (event === undefined) return false;
+      held.delete(vcpu);
+      deliver(event);
+      return true;
+    },
+  };
+}
+
+const HEARD = [...HOST_HEARS, ...GUEST_HEARS, 'pci-command-written'] as const;
+
+/** What every part makes of an event; the parts know nothing of each other. */
+function decide(state: MachineState, event: Recorded): readonly MachineEvent[] {
+  const { host } = state;
+  if (host === null) return [];
+  switch (event.type) {
+    case 'pci-command-written':
+      return decideZap(host, state.vms, event);
+    case 'access-issued':
+    case 'guest-reentered':
+    case 'instruction-skipped':
+    case 'mmio-handled':
+    case 'mmio-answered': {
+      const vm = state.vms[event.vm];
+      const vcpu = state.vcpus[event.vcpu];
+      if (vm === undefined || vcpu === undefined) return [];
+      const { geometry, table } = vm;
+      return decideGuest(vcpu, event.vcpu, { geometry, table, cpu: host.cpu }, event);
+    }
+    case 'vmm-called':
+    case 'vcpu-run':
+    case 'stage2-faulted':
+    case 'stage2-map-begun': {
+      const vm = state.vms[event.vm];
+      return vm === undefined ? [] : decideHost(host, vm, event);
+    }
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,62 @@
+// The names of memory types, as tables and logs print them.
+
+import { describe, expect, it } from 'vitest';
+import { decodeMair } from '../../src/arch/mair.ts';
+import {
+  DEVICE_GRE,
+  DEVICE_nGnRE,
+  describeMemoryType,
+  NORMAL_NC,
+  NORMAL_WB,
+  NORMAL_WT,
+  xsOf,
+} from '../../src/arch/memory-type.ts';
+import { allTypes } from './all-types.ts';
+
+const ALL = { xs: true, mte2: true };
+
+function describeByte(byte: number): string {
+  const decoded = decodeMair(byte, ALL);
+  return decoded.encoding === 'allocated' ? describeMemoryType(decoded.type) : 'reserved';
+}
+
+describe('the spelling of a memory type', () => {
+  it('is the manual’s for the types that Linux uses', () => {
+    expect(describeMemoryType(DEVICE_nGnRE)).toBe('Device-nGnRE');
+    expect(describeMemoryType(DEVICE_GRE)).toBe('Device-GRE');
+    expect(describeMemoryType(NORMAL_NC)).toBe('Normal Non-cacheable');
+    expect(describeMemoryType(NORMAL_WT)).toBe('Normal iWT-oWT RWA');
+    expect(describeMemoryType(NORMAL_WB)).toBe('Normal iWB-oWB RWA');
+  });
+
+  it.each([
+    [0x4f, 'Normal iWB-oNC RWA'],
+    [0xe4, 'Normal iNC-oWB RA'],
+    [0xdd, 'Normal iWB-oWB WA'],
+    [0xcc, 'Normal iWB-oWB'],
+    [0x77, 'Normal iWB-oWB RWA transient'],
+    [0xae, 'Normal iWB-oWT RA'],
+    [0xbe, 'Normal iWB RA, oWT RWA'],
+    [0xbc, 'Normal iWB no-allocate, oWT RWA'],
+    [0xf0, 'Normal iWB-oWB RWA Tagged'],
+    [0x05, 'Device-nGnRE XS=0'],
+    [0x40, 'Normal Non-cacheable XS=0'],
+    [0xa0, 'Normal iWT-oWT RA XS=0'],
+  ])('writes hints once where both halves agree or only one has any: MAIR byte %i', (byte, text) => {
+    expect(describeByte(byte)).toBe(text);
+  });
+
+  it('is different for every allocated byte and fits a table cell', () => {
+    const names = allTypes(ALL).map(describeMemoryType);
+    expect(new Set(names).size).toBe(names.length);
+    expect(Math.max(...names.map((name) => name.length))).toBeLessThanOrEqual(44);
+  });
+});
+
+describe('XS', () => {
+  it('is 0 for iWB-oWB without being said, and 1 for all else unless encoded', () => {
+    expect(xsOf(NORMAL_WB)).toBe(0);
+    expect([NORMAL_WT, NORMAL_NC, DEVICE_GRE].map(xsOf)).toEqual([1, 1, 1]);
+    expect(xsOf({ ...DEVICE_GRE, xs: 0 })).toBe(0);
+  });
+});

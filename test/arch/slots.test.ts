@@ -1,0 +1,72 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Slots } from '../../src/arch/slots.ts';
+import { changedSlots, nextOccupied, slotAt, slotShape, withSlot } from '../../src/arch/slots.ts';
+
+describe('a persistent array of slots', () => {
+  it('given one change in 512 slots, shares the rest with the old version', () => {
+    const shape = slotShape(9);
+    const before = withSlot<string>(undefined, shape, 3, 'three');
+
+    const after = withSlot(before, shape, 500, 'five hundred');
+
+    expect(slotAt(after, shape, 3)).toBe('three');
+    expect(slotAt(after, shape, 500)).toBe('five hundred');
+    expect(slotAt(before, shape, 500)).toBeUndefined();
+  });
+
+  it('without an occupied slot is undefined, so that an empty table can be told', () => {
+    const shape = slotShape(9);
+    const one = withSlot<string>(undefined, shape, 3, 'three');
+
+    expect(withSlot(one, shape, 3, undefined)).toBeUndefined();
+    expect(changedSlots(one, shape, 0, 511, () => undefined)).toBeUndefined();
+  });
+
+  it('cuts the index so that no chunk has more than 64 slots', () => {
+    for (let bits = 1; bits <= 17; bits += 1) {
+      const { width, shift } = slotShape(bits);
+      expect(width * 2 ** shift).toBe(2 ** bits);
+      expect(width).toBeLessThanOrEqual(64);
+    }
+  });
+
+  it('agrees with a Map, for every size a table page can have', () => {
+    const commands = fc.array(
+      fc.record({
+        index: fc.nat({ max: 2 ** 17 - 1 }),
+        value: fc.option(fc.string({ maxLength: 2 }), { nil: undefined }),
+        last: fc.option(fc.nat({ max: 2 ** 17 - 1 }), { nil: undefined }),
+      }),
+      { maxLength: 30 },
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 17 }), commands, (bits, list) => {
+        const shape = slotShape(bits);
+        const model = new Map<number, string>();
+        let slots: Slots<string>;
+        for (const { index: anyIndex, value, last: anyLast } of list) {
+          const index = anyIndex % 2 ** bits;
+          if (anyLast === undefined) {
+            slots = withSlot(slots, shape, index, value);
+            value === undefined ? model.delete(index) : model.set(index, value);
+          } else {
+            const last = anyLast % 2 ** bits;
+            slots = changedSlots(slots, shape, index, last, (old) => (old === value ? undefined : `${old}!`));
+            for (const [at, old] of model) {
+              if (index <= at && at <= last) {
+                old === value ? model.delete(at) : model.set(at, `${old}!`);
+              }
+            }
+          }
+        }
+        const found: [number, string | undefined][] = [];
+        for (let at = nextOccupied(slots, shape, 0); at !== -1; at = nextOccupied(slots, shape, at + 1)) {
+          found.push([at, slotAt(slots, shape, at)]);
+        }
+        expect(found).toEqual([...model].sort(([a], [b]) => a - b));
+      }),
+      { seed: 7, numRuns: 200 },
+    );
+  });
+});
