@@ -1,5 +1,5 @@
 // ESR_ELx in words, for people who read a trace: one line a field, in the order of the bits, only the fields
-// that mean something for that exception (DDI0487 D24.2.40).
+// that mean something for that exception (DDI0487, ESR_EL2).
 
 import type { Abort, DataAbort, InstructionSyndrome } from './esr.ts';
 import { decodeEsr, decodeIss2 } from './esr.ts';

@@ -1,4 +1,4 @@
-// ESR_EL1 and ESR_EL2 of instruction and data aborts, both ways (DDI0487 D24.2.40, AArch64.FaultSyndrome()
+// ESR_EL1 and ESR_EL2 of instruction and data aborts, both ways (DDI0487, ESR_EL2; AArch64.FaultSyndrome()
 // and ReportException()). The register is a safe integer: its highest field is ISS2[11], bit 43.
 
 import { field, flag } from './bits.ts';
@@ -187,7 +187,7 @@ function decodeSyndrome(iss: number): InstructionSyndrome {
   };
 }
 
-/** The fields of ISS2 of a data abort, ESR_ELx[43:32] (DDI0487 D24.2.40). */
+/** The fields of ISS2 of a data abort, ESR_ELx[43:32] (DDI0487, ESR_EL2). */
 export interface Iss2 {
   /** Register that holds the data of an ST64BV or ST64BV0 that faulted (FEAT_LS64_V). */
   readonly xs: number;

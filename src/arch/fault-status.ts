@@ -1,4 +1,4 @@
-// The fault status code of an abort, ESR_ELx.DFSC and IFSC, both ways (DDI0487 D24.2.40, EncodeLDFSC()).
+// The fault status code of an abort, ESR_ELx.DFSC and IFSC, both ways (DDI0487, ESR_EL2; EncodeLDFSC()).
 // Every one of the 64 codes decodes: those the architecture reserves keep their number.
 
 import type { Level } from './geometry.ts';

@@ -12,14 +12,11 @@ export type Present = NonNullable<unknown>;
 export interface TableShape {
   readonly granule: Granule;
   readonly startLevel: Level;
-  /**
-   * Size of the input address in bits; what exceeds one table at the start level are concatenated root
-   * tables.
-   */
+  /** Size of the input address in bits; beyond one table at the start level, root tables are concatenated. */
   readonly inputBits: number;
 }
 
-// A translation table page; concatenated roots are one wide page. Only the root has no occupied slot ever.
+/** A translation table page; concatenated roots are one wide page. Only the root may be without a leaf. */
 export class TablePage<Leaf> {
   readonly slots: Slots<Leaf | TablePage<Leaf>>;
   readonly leafCount: number;
@@ -30,8 +27,10 @@ export class TablePage<Leaf> {
   }
 }
 
-// Per depth, counted from the start level: bytes an entry spans (powers of two) and the shape of the slots.
-// The arithmetic on addresses is division, not bit operations, which stop at 32 bits.
+/**
+ * Per depth, counted from the start level: bytes an entry spans (powers of two) and the shape of the slots.
+ * The arithmetic on addresses is division, not bit operations, which stop at 32 bits.
+ */
 export interface Dimensions {
   readonly startLevel: Level;
   readonly last: number;
@@ -40,6 +39,7 @@ export interface Dimensions {
   readonly slots: readonly SlotShape[];
 }
 
+/** @throws RangeError if no root of 1 to 16 tables covers the input address from the start level */
 export function dimensionsOf(shape: TableShape): Dimensions {
   const { granule, startLevel, inputBits } = shape;
   const tableBits = granuleShift(granule) - 3;
@@ -62,12 +62,17 @@ export function dimensionsOf(shape: TableShape): Dimensions {
 type Entry<Leaf> = Leaf | TablePage<Leaf> | undefined;
 export type Change<Leaf> = (leaf: Leaf, address: number, level: Level) => Leaf | undefined;
 
+/** The value of that depth; every depth a page can have is there. */
 export const dimensionAt = <T>(values: readonly T[], depth: number): T => values[depth] as T;
 
 function leavesIn<Leaf>(entry: Entry<Leaf>): number {
   return entry === undefined ? 0 : entry instanceof TablePage ? entry.leafCount : 1;
 }
 
+/**
+ * The page, or a new one, with `leaf` at depth `target`, `offset` bytes in; the rules are those of
+ * `withLeaf`.
+ */
 export function placed<Leaf extends Present>(
   page: TablePage<Leaf> | undefined,
   dim: Dimensions,
@@ -89,7 +94,10 @@ export function placed<Leaf extends Present>(
   return new TablePage(withSlot<Leaf | TablePage<Leaf>>(page?.slots, shape, index, entry), leafCount);
 }
 
-// Without `change` every leaf goes, and a table that lies wholly inside the range goes unvisited.
+/**
+ * The page after `change` of every leaf that overlaps the range, undefined if it became empty below the root.
+ * Without `change` every leaf goes, and a table that lies wholly inside the range goes unvisited.
+ */
 export function changed<Leaf extends Present>(
   page: TablePage<Leaf>,
   dim: Dimensions,

@@ -1,4 +1,4 @@
-// VTCR_EL2, both ways (DDI0487 D24.2.192), and the value that KVM gives it for a VM (kvm_get_vtcr()). A safe
+// VTCR_EL2, both ways (DDI0487, VTCR_EL2), and the value that KVM gives it for a VM (kvm_get_vtcr()). A safe
 // integer: the highest field handled is SL2, bit 33.
 
 import { field, flag } from './bits.ts';

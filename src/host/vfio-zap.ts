@@ -1,8 +1,8 @@
 // vfio_pci_zap_and_down_write_memory_lock(): when the command register's memory enable goes off, every mapping of the
 // device's BARs is zapped, in every process. The order is the driver's: its VMA list, or ascending file offsets.
 
-import type { Vma } from './vma.ts';
 import { notifyUnmap } from './notifier.ts';
+import type { Vma } from './vma.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';
 
@@ -24,6 +24,7 @@ function zapListed(work: Work, mapped: readonly Vma[]): void {
   }
 }
 
-const byFileOffset = (a: Vma, b: Vma): number => fileOffset(a) - fileOffset(b) || a.start - b.start;
+/** The file's interval tree: ascending offset, then the order in which the mappings were made. */
+const byFileOffset = (a: Vma, b: Vma): number => fileOffset(a) - fileOffset(b) || a.id - b.id;
 
 const fileOffset = ({ backing }: Vma): number => (backing.kind === 'pfnmap' ? backing.fileOffset : 0);

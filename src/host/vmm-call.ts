@@ -1,5 +1,6 @@
 // One call of the VMM, from its arguments to its errno. Calls that fail change nothing.
 
+import { alignUp } from '../arch/addresses.ts';
 import type { VmmCall } from './calls.ts';
 import { clearDirtyLog, getDirtyLog } from './calls/dirty-log.ts';
 import { madvise } from './calls/madvise.ts';
@@ -30,11 +31,11 @@ function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>):
     case 'mmap-refused':
       return call.errno;
     case 'munmap':
-      return munmap(work, call);
+      return munmap(work, wholePages(work, call));
     case 'mprotect':
-      return mprotect(work, call);
+      return mprotect(work, wholePages(work, call));
     case 'madvise':
-      return madvise(work, call);
+      return madvise(work, wholePages(work, call));
     case 'set-memslot':
       return setMemslot(work, call);
     case 'dirty-log-clear':
@@ -55,6 +56,12 @@ function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>):
       return 0;
   }
 }
+
+/** The kernel rounds lengths up to pages (PAGE_ALIGN). */
+const wholePages = <C extends { readonly size: number }>(work: Work, call: C): C => ({
+  ...call,
+  size: alignUp(call.size, work.vm.geometry.granule),
+});
 
 function enableCap(work: Work, cap: string, argument: number): number {
   if (cap === EAGER_SPLIT && !work.host.features.eagerSplit) return EINVAL;

@@ -35,7 +35,7 @@ const leafAt = (address: number, attributes: LeafAttributes): Stage2Leaf => ({
 });
 
 describe('a leaf descriptor', () => {
-  it('given a 2M block of a BAR that is Normal-NC at stage 2, is what a 6.12 host was measured to write', () => {
+  it('given a 2M block of a Normal-NC BAR, is what a 6.12 host was measured to write', () => {
     const leaf = leafAt(0x8041000000, NORMAL_NC);
 
     const descriptor = encodeLeaf(fourK, 2, leaf);

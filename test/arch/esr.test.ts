@@ -5,7 +5,7 @@ import { decodeEsr, decodeIss2, encodeAbort, encodeIss2, NO_SYNDROME } from '../
 import { decodeFaultStatus } from '../../src/arch/fault-status.ts';
 
 describe('the ESR of an abort', () => {
-  it('given `ldr w13, [x10]` at an address without a level 1 entry, is what a host was measured to see', () => {
+  it('given `ldr w13, [x10]` where level 1 has no entry, is what a host was measured to see', () => {
     const syndrome = { ...NO_SYNDROME, isv: true, sas: 2, srt: 13 } as const;
 
     const esr = encodeAbort({ kind: 'data-abort', status: { kind: 'translation', level: 1 }, syndrome });

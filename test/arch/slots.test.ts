@@ -23,11 +23,11 @@ describe('a persistent array of slots', () => {
     expect(changedSlots(one, shape, 0, 511, () => undefined)).toBeUndefined();
   });
 
-  it('cuts the index so that no chunk has more than 64 slots', () => {
+  it('cuts the index so that no chunk has more than 32 slots', () => {
     for (let bits = 1; bits <= 17; bits += 1) {
       const { width, shift } = slotShape(bits);
       expect(width * 2 ** shift).toBe(2 ** bits);
-      expect(width).toBeLessThanOrEqual(64);
+      expect(width).toBeLessThanOrEqual(32);
     }
   });
 

@@ -2,7 +2,7 @@
 // (kvm_arch_prepare_memory_region); a call that fails changes nothing.
 
 import type { VmmCall } from '../calls.ts';
-import type { Memslot } from '../memslot.ts';
+import type { Memslot, SlotRange } from '../memslot.ts';
 import { PageBitmap } from '../page-bitmap.ts';
 import { vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
@@ -19,11 +19,12 @@ type SetMemslot = VmmCall & { kind: 'set-memslot' };
 export function setMemslot(work: Work, call: SetMemslot): number {
   const old = work.vm.slots.find((slot) => slot.slot === call.slot);
   if (call.size === 0) return old === undefined ? EINVAL : deleteSlot(work, old);
+  if (old !== undefined && !sameMemory(old, call)) return EINVAL;
+  if (overlaps(work, call)) return EEXIST;
   if (call.ipa + call.size > 2 ** work.vm.geometry.ipaBits) return EFAULT;
-  if (old !== undefined && !sameRegion(old, call)) return EINVAL;
-  if (old === undefined && overlaps(work, call)) return EEXIST;
   if (call.logDirty && coversPfnmap(work, call)) return EINVAL;
-  emit(work, { type: 'memslot-set', vm: work.id, slot: slotOf(work, call, old), unmapped: null });
+  const unmapped = old !== undefined && old.ipa !== call.ipa ? rangeOf(old) : null;
+  emit(work, { type: 'memslot-set', vm: work.id, slot: slotOf(work, call, old), unmapped });
   const logStarts = call.logDirty && (old === undefined || old.dirty === null);
   if (logStarts && old !== undefined && !initiallySet(work)) {
     const range = { slot: call.slot, ipa: call.ipa, size: call.size };
@@ -35,12 +36,16 @@ export function setMemslot(work: Work, call: SetMemslot): number {
 
 const splitsEagerly = (work: Work): boolean => 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE' in work.vm.capabilities;
 
-/** Flags may change under a live slot, but not KVM_MEM_READONLY, nor size and address (moving is not modelled). */
-const sameRegion = (old: Memslot, call: SetMemslot): boolean =>
-  old.size === call.size && old.ipa === call.ipa && old.hva === call.hva && old.readonly === call.readonly;
+/** A live slot may move and may change its logging, but not its memory, its size nor KVM_MEM_READONLY. */
+const sameMemory = (old: Memslot, call: SetMemslot): boolean =>
+  old.size === call.size && old.hva === call.hva && old.readonly === call.readonly;
 
 const overlaps = (work: Work, call: SetMemslot): boolean =>
-  work.vm.slots.some((slot) => slot.ipa < call.ipa + call.size && call.ipa < slot.ipa + slot.size);
+  work.vm.slots.some(
+    (slot) => slot.slot !== call.slot && slot.ipa < call.ipa + call.size && call.ipa < slot.ipa + slot.size,
+  );
+
+const rangeOf = ({ slot, ipa, size }: Memslot): SlotRange => ({ slot, ipa, size });
 
 const coversPfnmap = (work: Work, call: SetMemslot): boolean =>
   vmasIn(work.vm.vmas, call.hva, call.hva + call.size).some((vma) => vma.backing.kind === 'pfnmap');
@@ -54,7 +59,6 @@ function slotOf(work: Work, call: SetMemslot, old: Memslot | undefined): Memslot
 }
 
 function deleteSlot(work: Work, old: Memslot): number {
-  const unmapped = { slot: old.slot, ipa: old.ipa, size: old.size };
-  emit(work, { type: 'memslot-deleted', vm: work.id, slot: old.slot, unmapped });
+  emit(work, { type: 'memslot-deleted', vm: work.id, slot: old.slot, unmapped: rangeOf(old) });
   return 0;
 }

@@ -6,7 +6,7 @@ import { slotAt } from '../../host/memslot.ts';
 import type { VmState } from '../../host/state.ts';
 import { vmaAt } from '../../host/vma.ts';
 import type { PredictedAccess, PredictedCall } from './observe.ts';
-import type { BundleExpected, BundleMachine, ExpectedAccess, ExpectedDump, ExpectedOperation } from './schema.ts';
+import type { BundleMachine, ExpectedAccess, ExpectedDump, ExpectedOperation } from './schema.ts';
 
 export interface Tally {
   expected: number;
@@ -114,7 +114,7 @@ export function checkCall(
 /** Notifiers of `mmap` and `run` hit no memslot; a failed mmap's are booked on the next operation. */
 function hits(op: string, { notifiers = [] }: ExpectedOperation) {
   if (op === 'mmap' || op === 'run') return [];
-  return notifiers.filter((n) => n.kind !== 'set-pte' && (n.gfns ?? []).length > 0);
+  return notifiers.filter((n) => n.kind === 'age' || (n.kind === 'unmap-range' && (n.gfns ?? []).length > 0));
 }
 
 function describeCall(

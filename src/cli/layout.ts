@@ -1,0 +1,158 @@
+// Text blocks that fit the terminal: wrapped paragraphs, and tables that first drop the columns they can do without,
+// then wrap, and where even that is too wide print each row as a block of its own.
+
+import stringWidth from 'string-width';
+
+/** Text whose look is applied after it was measured and padded. */
+export interface Styled {
+  readonly text: string;
+  readonly style: (text: string) => string;
+}
+
+export type Cell = string | Styled;
+
+export interface Column {
+  readonly header: string;
+  readonly align?: 'right';
+  /** The column may be wrapped, down to this many columns. */
+  readonly wrapsTo?: number;
+  /** The column may be left out where space is short; the highest number goes first. */
+  readonly drop?: number;
+}
+
+export interface TableOptions {
+  /** Columns that a line may fill. */
+  readonly width: number;
+  /** Columns left free at the left. */
+  readonly indent?: number;
+  readonly headerStyle?: (text: string) => string;
+}
+
+const plain = (text: string): string => text;
+const textOf = (cell: Cell): string => (typeof cell === 'string' ? cell : cell.text);
+const styleOf = (cell: Cell): ((text: string) => string) => (typeof cell === 'string' ? plain : cell.style);
+
+/** Columns that a text fills on a terminal, whatever its colours. */
+export const widthOf = (text: string): number => stringWidth(text);
+
+export const padEnd = (text: string, width: number): string =>
+  text + ' '.repeat(Math.max(0, width - widthOf(text)));
+
+/** Breaks plain text at spaces; a word that is too long is broken where it must be. Never empty. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    let rest = word;
+    if (line !== '' && widthOf(line) + 1 + widthOf(rest) > width) {
+      lines.push(line);
+      line = '';
+    }
+    while (widthOf(rest) > width) {
+      lines.push(rest.slice(0, width));
+      rest = rest.slice(width);
+    }
+    line = line === '' ? rest : `${line} ${rest}`;
+  }
+  return [...lines, line];
+}
+
+/** A paragraph: the first line after `lead`, the others below its text. */
+export function paragraph(lead: string, text: string, width: number): string[] {
+  const indent = widthOf(lead);
+  return wrap(text, Math.max(16, width - indent)).map((line, index) =>
+    `${index === 0 ? lead : ' '.repeat(indent)}${line}`.trimEnd(),
+  );
+}
+
+const GAP = 2;
+
+function naturalWidths(columns: readonly Column[], rows: readonly (readonly Cell[])[]): number[] {
+  return columns.map(({ header }, at) =>
+    Math.max(widthOf(header), ...rows.map((row) => widthOf(textOf(row[at] ?? '')))),
+  );
+}
+
+const total = (widths: readonly number[]): number =>
+  widths.reduce((sum, width) => sum + width, 0) + GAP * Math.max(0, widths.length - 1);
+
+/** Which columns stay, and how wide each is; null when the table cannot be made to fit. */
+function fit(columns: readonly Column[], natural: readonly number[], room: number): Map<number, number> | null {
+  const kept = new Map(natural.map((width, at) => [at, width]));
+  const excess = (): number => total([...kept.values()]) - room;
+  for (const { at } of columns
+    .map(({ drop }, at) => ({ drop: drop ?? 0, at }))
+    .filter(({ drop }) => drop > 0)
+    .sort((a, b) => b.drop - a.drop)) {
+    if (excess() <= 0) break;
+    kept.delete(at);
+  }
+  for (const [at, width] of kept) {
+    const least = columns[at]?.wrapsTo;
+    if (least !== undefined && excess() > 0) kept.set(at, Math.max(Math.min(least, width), width - excess()));
+  }
+  return excess() <= 0 ? kept : null;
+}
+
+/** Lines of a table with aligned columns; without trailing spaces. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  { width, indent = 0, headerStyle = plain }: TableOptions,
+): string[] {
+  const kept = fit(columns, naturalWidths(columns, rows), width - indent);
+  if (kept === null) return stacked(columns, rows, { width, indent, headerStyle });
+  const margin = ' '.repeat(indent);
+  const line = (cells: readonly Cell[]): string[] => {
+    const wrapped = [...kept].map(([at, size]) => wrap(textOf(cells[at] ?? ''), size));
+    const height = Math.max(...wrapped.map((lines) => lines.length));
+    return Array.from({ length: height }, (_, part) => {
+      const parts = [...kept].map(([at, size], index) => {
+        const text = wrapped[index]?.[part] ?? '';
+        const space = ' '.repeat(size - widthOf(text));
+        const shown = text === '' ? '' : styleOf(cells[at] ?? '')(text);
+        return columns[at]?.align === 'right' ? space + shown : shown + space;
+      });
+      return (margin + parts.join(' '.repeat(GAP))).trimEnd();
+    });
+  };
+  const headers = columns.map(({ header }) => ({ text: header, style: headerStyle }));
+  const hasHeader = columns.some(({ header }) => header !== '');
+  return [...(hasHeader ? line(headers) : []), ...rows.flatMap(line)];
+}
+
+/** Each row as `header  value` lines, with a blank line between rows. */
+function stacked(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  { width, indent = 0, headerStyle = plain }: TableOptions,
+): string[] {
+  const margin = ' '.repeat(indent);
+  const label = Math.max(...columns.map(({ header }) => widthOf(header)));
+  return rows.flatMap((row, index) => {
+    const lines = columns.flatMap(({ header }, at) => {
+      const cell = row[at] ?? '';
+      if (textOf(cell) === '') return [];
+      const room = Math.max(16, width - indent - label - GAP);
+      return wrap(textOf(cell), room).map((text, part) => {
+        const name = part === 0 ? headerStyle(header) + ' '.repeat(label - widthOf(header)) : ' '.repeat(label);
+        return `${margin}${name}${' '.repeat(GAP)}${styleOf(cell)(text)}`;
+      });
+    });
+    return index === 0 ? lines : ['', ...lines];
+  });
+}
+
+/** `name  value` lines with the values below each other and wrapped. */
+export function facts(
+  entries: readonly (readonly [name: string, value: Cell])[],
+  options: TableOptions,
+): string[] {
+  const columns: Column[] = [{ header: '' }, { header: '', wrapsTo: 16 }];
+  const { headerStyle = plain } = options;
+  return table(
+    columns,
+    entries.map(([name, value]) => [{ text: name, style: headerStyle }, value]),
+    options,
+  );
+}
