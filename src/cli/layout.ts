@@ -77,7 +77,11 @@ const total = (widths: readonly number[]): number =>
   widths.reduce((sum, width) => sum + width, 0) + GAP * Math.max(0, widths.length - 1);
 
 /** Which columns stay, and how wide each is; null when the table cannot be made to fit. */
-function fit(columns: readonly Column[], natural: readonly number[], room: number): Map<number, number> | null {
+function fitWidths(
+  columns: readonly Column[],
+  natural: readonly number[],
+  room: number,
+): Map<number, number> | null {
   const kept = new Map(natural.map((width, at) => [at, width]));
   const excess = (): number => total([...kept.values()]) - room;
   for (const { at } of columns
@@ -100,7 +104,7 @@ export function table(
   rows: readonly (readonly Cell[])[],
   { width, indent = 0, headerStyle = plain }: TableOptions,
 ): string[] {
-  const kept = fit(columns, naturalWidths(columns, rows), width - indent);
+  const kept = fitWidths(columns, naturalWidths(columns, rows), width - indent);
   if (kept === null) return stacked(columns, rows, { width, indent, headerStyle });
   const margin = ' '.repeat(indent);
   const line = (cells: readonly Cell[]): string[] => {
@@ -135,7 +139,8 @@ function stacked(
       if (textOf(cell) === '') return [];
       const room = Math.max(16, width - indent - label - GAP);
       return wrap(textOf(cell), room).map((text, part) => {
-        const name = part === 0 ? headerStyle(header) + ' '.repeat(label - widthOf(header)) : ' '.repeat(label);
+        const name =
+          part === 0 ? headerStyle(header) + ' '.repeat(label - widthOf(header)) : ' '.repeat(label);
         return `${margin}${name}${' '.repeat(GAP)}${styleOf(cell)(text)}`;
       });
     });

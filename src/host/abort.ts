@@ -4,7 +4,7 @@
 import { isCacheMaintenance, isStage1Walk } from '../arch/access.ts';
 import type { Ipa } from '../arch/addresses.ts';
 import type { FaultInput } from './events.ts';
-import { injectAbort, isExecFault } from './inject.ts';
+import { FSC_ADDRESS_SIZE, injectAbort, isExecFault } from './inject.ts';
 import { ioMemAbort } from './io-mem-abort.ts';
 import { slotAt } from './memslot.ts';
 import { userMemAbort } from './user-mem-abort.ts';
@@ -16,11 +16,13 @@ const WNR = 2 ** 6;
 const EC_SHIFT = 2 ** 26;
 const FSC_MASK = 2 ** 6;
 
+/** HPFAR_EL2.FIPA counts units of 4 KiB; the rest of the address is FAR_EL2's. */
+const FIPA_UNIT = 4096;
+
 export function handleGuestAbort(work: Work, input: FaultInput): void {
-  const { status, ipa, far } = input.fault;
+  const { status, ipa } = input.fault;
   if (status.kind === 'translation' && ipa >= 2 ** work.vm.geometry.ipaBits) {
-    const kind = isExecFault(input) ? 'instruction' : 'data';
-    injectAbort(work, input, kind, ipa + (far % 4096), 'ipa-beyond-vm');
+    ipaTooLarge(work, input);
     return;
   }
   if (status.kind !== 'translation' && status.kind !== 'permission' && status.kind !== 'access-flag') {
@@ -39,6 +41,18 @@ export function handleGuestAbort(work: Work, input: FaultInput): void {
     return;
   }
   userMemAbort(work, input, slot, isWrite);
+}
+
+/** Beyond the host's IPA limit an address size fault, beyond the VM's IPA size an external abort; FAR is the IPA. */
+function ipaTooLarge(work: Work, input: FaultInput): void {
+  const { ipa, far } = input.fault;
+  const kind = walkAbort(input) === 'instruction' || isExecFault(input) ? 'instruction' : 'data';
+  const at = ipa + (far % FIPA_UNIT);
+  if (ipa >= 2 ** work.host.cpu.ipaLimitBits) {
+    injectAbort(work, input, kind, at, 'ipa-beyond-host', FSC_ADDRESS_SIZE);
+  } else {
+    injectAbort(work, input, kind, at, 'ipa-beyond-vm');
+  }
 }
 
 /**

@@ -93,8 +93,8 @@ export type HostEvent =
   | (OfVm & { readonly type: 'vgic-resources-mapped' })
   | (OfVm & { readonly type: 'capability-enabled'; readonly cap: string; readonly argument: number })
   | (OfVm & { readonly type: 'stage2-write-protected'; readonly ranges: readonly SlotRange[]; readonly because: Because })
-  /** Eager splitting: blocks of the ranges become pages with the same permissions. */
-  | (OfVm & { readonly type: 'stage2-split'; readonly ranges: readonly SlotRange[] })
+  /** Eager splitting: blocks of the ranges become pages with the same permissions and this MemAttr. */
+  | (OfVm & { readonly type: 'stage2-split'; readonly ranges: readonly SlotRange[]; readonly memAttr: number })
   | (OfVm & {
       readonly type: 'dirty-log-changed';
       readonly slot: number;

@@ -9,7 +9,7 @@ import type { AccessFlagInput, HostEvent, PciCommandInput } from './events.ts';
 import { emptyHostMemory, setHostPages } from './host-memory.ts';
 import type { Memslot, SlotRange } from './memslot.ts';
 import type { HostState, VmState } from './state.ts';
-import { replaceVmas } from './vma.ts';
+import { mergeVmas, replaceVmas } from './vma.ts';
 
 /** Physical memory from which a VM's pages come: 64 GiB apart, so that two VMs never share a page. */
 const VM_ARENA = 2 ** 36;
@@ -60,7 +60,7 @@ export function evolveHost(host: HostState, event: PciCommandInput): void {
 export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void {
   switch (event.type) {
     case 'vmas-changed':
-      vm.vmas = replaceVmas(vm.vmas, event.start, event.end, event.vmas);
+      vm.vmas = mergeVmas(replaceVmas(vm.vmas, event.start, event.end, event.vmas));
       vm.nextVma = event.nextVma;
       return;
     case 'vfio-vma-listed':
@@ -120,7 +120,7 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
       for (const range of event.ranges) changeLeaves(vm, range, (leaf) => withAttributes(leaf, { write: false }));
       return;
     case 'stage2-split':
-      for (const range of event.ranges) splitBlocks(vm, range);
+      for (const range of event.ranges) splitBlocks(vm, range, event.memAttr);
       return;
     case 'stage2-map-begun':
       vm.inFlight = [
@@ -187,14 +187,16 @@ function withAttributes(leaf: Stage2Leaf, fields: { readonly af?: boolean; reado
   return { ...leaf, attributes: { ...leaf.attributes, af, write } };
 }
 
-function splitBlocks(vm: VmState, range: SlotRange): void {
+/** The pages of a split block are built anew: permissions carry over, type and access flag do not. */
+function splitBlocks(vm: VmState, range: SlotRange, memAttr: number): void {
   const { granule } = vm.geometry;
   for (const block of [...vm.table.leaves(range.ipa, range.ipa + range.size)]) {
     if (block.level === 3) continue;
     const size = levelSize(granule, block.level);
+    const attributes = { ...block.leaf.attributes, memAttr, af: true };
     for (let offset = 0; offset < size; offset += granule) {
       const outputAddress = (block.leaf.outputAddress + offset) as Pa;
-      vm.table = vm.table.withLeaf(block.address + offset, 3, { ...block.leaf, outputAddress });
+      vm.table = vm.table.withLeaf(block.address + offset, 3, { outputAddress, attributes });
     }
   }
 }

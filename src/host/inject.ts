@@ -13,6 +13,9 @@ const EC_SHIFT = 2 ** 26;
 const IL = 2 ** 25;
 const FSC_EXTABT = 0x10;
 
+/** Address size fault, level 0 (kvm_inject_size_fault). */
+export const FSC_ADDRESS_SIZE = 0;
+
 /** kvm_inject_dabt / kvm_inject_pabt. @param far FAR_EL1 that the guest will read */
 export function injectAbort(
   work: Work,
@@ -20,13 +23,14 @@ export function injectAbort(
   kind: 'instruction' | 'data',
   far: number,
   because: Because,
+  fsc = FSC_EXTABT,
 ): void {
   const il = Math.floor(fault.fault.esr / IL) % 2 === 1 ? IL : 0;
   emit(work, {
     type: 'abort-injected',
     vm: work.id,
     vcpu: fault.vcpu,
-    esr: (kind === 'instruction' ? EC_IABT_CUR : EC_DABT_CUR) * EC_SHIFT + il + FSC_EXTABT,
+    esr: (kind === 'instruction' ? EC_IABT_CUR : EC_DABT_CUR) * EC_SHIFT + il + fsc,
     signExtended: work.host.features.injectedEsrSignExtended,
     far,
     because,

@@ -34,6 +34,11 @@ export interface KernelFeatures {
   readonly injectedEsrSignExtended: boolean;
   /** kvm_mmio_nisv is traced. Linux 6.10. */
   readonly mmioNisvEvent: boolean;
+  /**
+   * mprotect's notifier begins at the first populated PMD (change_pmd_range). Later kernels notify from the PUD
+   * (change_pud_range), which is the whole range in practice.
+   */
+  readonly mprotectNotifiesPmds: boolean;
   /** A page read back from swap is mapped writable at once. Measured: no on 6.1.192, yes on 6.12.117. */
   readonly swapInWritable: boolean;
   /** MADV_PAGEOUT without swap still ages the pages it looks at. Measured: yes on 6.1.192, no on 6.12.117. */

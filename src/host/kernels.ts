@@ -23,6 +23,7 @@ const linux61: KernelFeatures = {
   lpa2: false,
   injectedEsrSignExtended: true,
   mmioNisvEvent: false,
+  mprotectNotifiesPmds: true,
   swapInWritable: false,
   pageoutAgesWithoutSwap: true,
   cacheablePfnmap: false,
@@ -55,6 +56,7 @@ const linux612: KernelFeatures = {
   ...linux611,
   deviceBlocks: 'host-mapping',
   vfioHugeFault: true,
+  mprotectNotifiesPmds: false,
   swapInWritable: true,
   pageoutAgesWithoutSwap: false,
 };

@@ -33,6 +33,8 @@ export interface Vma {
   readonly backing: VmaBacking;
   /** Rises with every VMA that the process maps or splits off; orders vfio-pci's VMA list. */
   readonly id: number;
+  /** The mmap call that made it: parts of one anonymous mapping merge again, neighbours by chance do not. */
+  readonly origin: number;
 }
 
 /** find_vma() limited to a hit: the VMA that contains `address`. */
@@ -78,3 +80,25 @@ export function replaceVmas(vmas: readonly Vma[], start: number, end: number, fr
   }
   return [...kept, ...fresh].sort((a, b) => a.start - b.start);
 }
+
+/**
+ * vma_merge(): neighbours of one anonymous mapping with the same protection are one VMA again. PFNMAP and hugetlb
+ * VMAs never merge (VM_SPECIAL).
+ */
+export function mergeVmas(vmas: readonly Vma[]): Vma[] {
+  const merged: Vma[] = [];
+  for (const vma of vmas) {
+    const last = merged.at(-1);
+    if (last !== undefined && merges(last, vma)) merged[merged.length - 1] = { ...last, end: vma.end };
+    else merged.push(vma);
+  }
+  return merged;
+}
+
+const merges = (a: Vma, b: Vma): boolean =>
+  a.end === b.start &&
+  a.origin === b.origin &&
+  a.prot === b.prot &&
+  a.backing.kind === 'anon' &&
+  b.backing.kind === 'anon' &&
+  a.backing.thp === b.backing.thp;

@@ -1,6 +1,8 @@
 // One call of the VMM, from its arguments to its errno. Calls that fail change nothing.
 
 import { alignUp } from '../arch/addresses.ts';
+import type { Level } from '../arch/geometry.ts';
+import { levelSize } from '../arch/geometry.ts';
 import type { VmmCall } from './calls.ts';
 import { clearDirtyLog, getDirtyLog } from './calls/dirty-log.ts';
 import { madvise } from './calls/madvise.ts';
@@ -14,6 +16,10 @@ import { emit } from './work.ts';
 const EINVAL = 22;
 
 const EAGER_SPLIT = 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE';
+const MANUAL_PROTECT = 'KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2';
+
+/** KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET. */
+const MANUAL_PROTECT_AND_SET = 3;
 
 export function vmmCall(work: Work, call: VmmCall): void {
   if (call.kind === 'dirty-log-get') {
@@ -64,7 +70,17 @@ const wholePages = <C extends { readonly size: number }>(work: Work, call: C): C
 });
 
 function enableCap(work: Work, cap: string, argument: number): number {
-  if (cap === EAGER_SPLIT && !work.host.features.eagerSplit) return EINVAL;
+  if (!acceptsCap(work, cap, argument)) return EINVAL;
   emit(work, { type: 'capability-enabled', vm: work.id, cap, argument });
   return 0;
+}
+
+/** kvm_vm_ioctl_enable_cap(): a chunk size is a block size and set before the first memslot; options depend on bit 0. */
+function acceptsCap(work: Work, cap: string, argument: number): boolean {
+  if (cap === MANUAL_PROTECT) return argument === 0 || argument === 1 || argument === MANUAL_PROTECT_AND_SET;
+  if (cap !== EAGER_SPLIT) return true;
+  if (!work.host.features.eagerSplit || work.vm.slots.length > 0) return false;
+  const { granule } = work.vm.geometry;
+  const levels: readonly Level[] = granule === 4096 ? [1, 2, 3] : [2, 3];
+  return argument === 0 || levels.some((level) => levelSize(granule, level) === argument);
 }

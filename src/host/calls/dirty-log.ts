@@ -3,6 +3,7 @@
 
 import type { Ipa } from '../../arch/addresses.ts';
 import type { VmmCall } from '../calls.ts';
+import { memAttrOf } from '../leaf.ts';
 import type { Memslot, SlotRange } from '../memslot.ts';
 import type { PageBitmap } from '../page-bitmap.ts';
 import type { Work } from '../work.ts';
@@ -12,6 +13,7 @@ const ENOENT = 2;
 const EINVAL = 22;
 const WORD = 64;
 
+const EAGER_SPLIT = 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE';
 const MANUAL_PROTECT = 'KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2';
 const INITIALLY_SET = 2;
 
@@ -21,7 +23,12 @@ export const initiallySet = (work: Work): boolean =>
 
 const manualProtect = (work: Work): boolean => (work.vm.capabilities[MANUAL_PROTECT] ?? 0) !== 0;
 
-const splitsEagerly = (work: Work): boolean => 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE' in work.vm.capabilities;
+/** kvm_mmu_split_huge_pages(): only with a chunk size; MemAttr is not carried over (stage2_split_walker). */
+export function splitEagerly(work: Work, ranges: readonly SlotRange[]): void {
+  if ((work.vm.capabilities[EAGER_SPLIT] ?? 0) === 0) return;
+  const memAttr = memAttrOf('normal', work.host.cpu.fwb);
+  emit(work, { type: 'stage2-split', vm: work.id, ranges, memAttr });
+}
 
 export function writeProtect(work: Work, ranges: readonly SlotRange[]): void {
   emit(work, { type: 'stage2-write-protected', vm: work.id, ranges, because: 'dirty-logging' });
@@ -46,10 +53,16 @@ export function getDirtyLog(
 export function clearDirtyLog(work: Work, call: VmmCall & { kind: 'dirty-log-clear' }): number {
   const slot = work.vm.slots.find((s) => s.slot === call.slot);
   if (slot === undefined || slot.dirty === null) return ENOENT;
-  if (call.firstPage % WORD !== 0 || call.firstPage + call.pages > slot.dirty.pages) return EINVAL;
+  if (!wholeWords(call.firstPage, call.pages, slot.dirty.pages)) return EINVAL;
   protectWords(work, slot, slot.dirty, call.firstPage, call.pages);
   change(work, slot, 'clear', call.firstPage, call.pages);
   return 0;
+}
+
+/** kvm_clear_dirty_log_protect(): whole words of 64 pages, but for the end of the slot. */
+function wholeWords(first: number, pages: number, total: number): boolean {
+  if (first % WORD !== 0 || first > total || pages > total - first) return false;
+  return pages === total - first || pages % WORD === 0;
 }
 
 function change(work: Work, slot: Memslot, kind: 'get' | 'clear', firstPage: number, pages: number): void {
@@ -66,7 +79,7 @@ function protectWords(work: Work, slot: Memslot, dirty: PageBitmap, first: numbe
   }
   if (ranges.length === 0) return;
   writeProtect(work, ranges);
-  if (splitsEagerly(work) && initiallySet(work)) emit(work, { type: 'stage2-split', vm: work.id, ranges });
+  if (initiallySet(work)) splitEagerly(work, ranges);
 }
 
 function rangeOf(work: Work, slot: Memslot, firstPage: number, lastPage: number): SlotRange {

@@ -13,28 +13,38 @@ import { emit } from '../work.ts';
 import { splitHugeEntry } from './split.ts';
 
 const EINVAL = 22;
+const ENOMEM = 12;
 
 export function madvise(work: Work, call: VmmCall & { kind: 'madvise' }): number {
-  const start = call.hva;
   const end = call.hva + call.size;
-  const vmas = vmasIn(work.vm.vmas, start, end);
-  if (vmas.some((vma) => vma.backing.kind === 'pfnmap')) return EINVAL;
-  if (call.advice === 'pageout') {
-    pageout(work, call);
-    return 0;
+  let start: number = call.hva;
+  let errno = 0;
+  for (const vma of vmasIn(work.vm.vmas, start, end)) {
+    if (vma.start > start) errno = ENOMEM;
+    const from = Math.max(start, vma.start);
+    if (!advisable(vma, from, call.advice)) return EINVAL;
+    start = Math.min(end, vma.end);
+    if (call.advice === 'dontneed') discard(work, vma, from, start);
   }
-  for (const vma of vmas) discard(work, vma, Math.max(start, vma.start), Math.min(end, vma.end));
-  return 0;
+  if (call.advice === 'pageout') pageout(work, call);
+  return start < end ? ENOMEM : errno;
+}
+
+/** madvise_dontneed_free_valid_vma() and can_madv_lru_vma(). */
+function advisable({ backing }: Vma, from: number, advice: 'dontneed' | 'pageout'): boolean {
+  if (backing.kind === 'pfnmap') return false;
+  if (backing.kind !== 'hugetlb') return true;
+  return advice === 'dontneed' && from % backing.pageSize === 0;
 }
 
 /** zap_page_range_single(): one notifier for the range, then one for each huge page that is cut (measured rule 8). */
 function discard(work: Work, vma: Vma, start: number, end: number): void {
-  const size = levelSize(work.vm.geometry.granule, PMD);
-  notifyUnmap(work, start, end, 'discard');
   if (vma.backing.kind === 'hugetlb') {
-    emit(work, { type: 'host-pages-freed', vm: work.id, start: start as Hva, end: end as Hva });
+    discardHugetlb(work, start, end - (end % vma.backing.pageSize));
     return;
   }
+  const size = levelSize(work.vm.geometry.granule, PMD);
+  notifyUnmap(work, start, end, 'discard');
   for (let window = start - (start % size); window < end; window += size) {
     const { level, leaf } = work.vm.memory.walk(window);
     const from = Math.max(start, window);
@@ -45,6 +55,13 @@ function discard(work: Work, vma: Vma, start: number, end: number): void {
     }
     dropPages(work, from, to);
   }
+}
+
+/** The end is rounded down to whole hugetlb pages; nothing may be left to do. */
+function discardHugetlb(work: Work, start: number, end: number): void {
+  if (end <= start) return;
+  notifyUnmap(work, start, end, 'discard');
+  emit(work, { type: 'host-pages-freed', vm: work.id, start: start as Hva, end: end as Hva });
 }
 
 /** Entries become empty; a PTE table stays where it is, as zap_pte_range() leaves it. */
@@ -68,10 +85,17 @@ function pageout(work: Work, call: VmmCall & { kind: 'madvise' }): void {
       continue;
     }
     notifyUnmap(work, start, end, 'reclaim');
-    for (const { address, level, leaf } of [...work.vm.memory.leaves(start, end)]) {
-      if (leaf.kind === 'none') continue;
-      const pte = { kind: 'swapped' } as const;
-      emit(work, { type: 'host-pages-set', vm: work.id, hva: address as Hva, level, count: 1, pte, allocated: 0 });
-    }
+    swapOut(work, start, end);
+  }
+}
+
+/** Pages go to swap; what is left of a huge page of which some went stays behind as pages. */
+function swapOut(work: Work, start: number, end: number): void {
+  const size = levelSize(work.vm.geometry.granule, PMD);
+  for (let window = start - (start % size); window < end; window += size) splitHugeEntry(work, window);
+  for (const { address, level, leaf } of [...work.vm.memory.leaves(start, end)]) {
+    if (leaf.kind !== 'page') continue;
+    const pte = { kind: 'swapped' } as const;
+    emit(work, { type: 'host-pages-set', vm: work.id, hva: address as Hva, level, count: 1, pte, allocated: 0 });
   }
 }

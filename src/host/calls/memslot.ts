@@ -7,7 +7,7 @@ import { PageBitmap } from '../page-bitmap.ts';
 import { vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
 import { emit } from '../work.ts';
-import { initiallySet, writeProtect } from './dirty-log.ts';
+import { initiallySet, splitEagerly, writeProtect } from './dirty-log.ts';
 
 const EEXIST = 17;
 const EFAULT = 14;
@@ -29,12 +29,10 @@ export function setMemslot(work: Work, call: SetMemslot): number {
   if (logStarts && old !== undefined && !initiallySet(work)) {
     const range = { slot: call.slot, ipa: call.ipa, size: call.size };
     writeProtect(work, [range]);
-    if (splitsEagerly(work)) emit(work, { type: 'stage2-split', vm: work.id, ranges: [range] });
+    splitEagerly(work, [range]);
   }
   return 0;
 }
-
-const splitsEagerly = (work: Work): boolean => 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE' in work.vm.capabilities;
 
 /** A live slot may move and may change its logging, but not its memory, its size nor KVM_MEM_READONLY. */
 const sameMemory = (old: Memslot, call: SetMemslot): boolean =>

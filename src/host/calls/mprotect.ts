@@ -2,21 +2,32 @@
 // one notifier. A VMA that has the protection already is left alone (measured rule 33).
 
 import type { Hva } from '../../arch/addresses.ts';
+import { levelSize } from '../../arch/geometry.ts';
 import type { VmmCall } from '../calls.ts';
+import { PMD } from '../mm-fault.ts';
 import { notifyUnmap } from '../notifier.ts';
 import type { Vma } from '../vma.ts';
 import { sliceVma, vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
 import { emit } from '../work.ts';
-import { splitHugePageAt, zapNewVfioVma } from './split.ts';
+import { cutsHugetlb, splitHugePageAt, zapNewVfioVma } from './split.ts';
+
+const ENOMEM = 12;
+const EINVAL = 22;
 
 export function mprotect(work: Work, call: VmmCall & { kind: 'mprotect' }): number {
-  const start = call.hva;
   const end = call.hva + call.size;
+  let start: number = call.hva;
   for (const vma of vmasIn(work.vm.vmas, start, end)) {
-    if (vma.prot !== call.prot) protectVma(work, vma, Math.max(start, vma.start), Math.min(end, vma.end), call.prot);
+    if (vma.start > start) return ENOMEM;
+    const to = Math.min(end, vma.end);
+    if (vma.prot !== call.prot) {
+      if (cutsHugetlb(vma, start, to)) return EINVAL;
+      protectVma(work, vma, start, to, call.prot);
+    }
+    start = to;
   }
-  return 0;
+  return start < end ? ENOMEM : 0;
 }
 
 /** mprotect_fixup(): split below start, then above end; then change_protection(). */
@@ -25,18 +36,33 @@ function protectVma(work: Work, vma: Vma, start: number, end: number, prot: Vma[
   let { nextVma } = work.vm;
   let middle = vma;
   if (start > vma.start) {
-    splitHugePageAt(work, middle, start);
     zapNewVfioVma(work, middle, middle.start, start);
+    splitHugePageAt(work, middle, start);
     parts.push({ ...sliceVma(middle, middle.start, start), id: nextVma++ });
     middle = sliceVma(middle, start, middle.end);
   }
   if (end < vma.end) {
-    splitHugePageAt(work, middle, end);
     zapNewVfioVma(work, middle, end, middle.end);
+    splitHugePageAt(work, middle, end);
     parts.push({ ...sliceVma(middle, end, middle.end), id: nextVma++ });
     middle = sliceVma(middle, middle.start, end);
   }
   parts.push({ ...middle, prot });
   emit(work, { type: 'vmas-changed', vm: work.id, start: vma.start, end: vma.end as Hva, vmas: parts, nextVma });
-  notifyUnmap(work, start, end, 'protection-change');
+  const from = firstPopulated(work, vma, start, end);
+  if (from < end) notifyUnmap(work, from, end, 'protection-change');
+}
+
+/**
+ * change_pmd_range() begins its notifier at the first populated PMD; where change_pud_range() does it, the whole range
+ * is notified (a PUD spans at least 1 GiB). BARs and hugetlb count as populated.
+ */
+function firstPopulated(work: Work, vma: Vma, start: number, end: number): number {
+  if (vma.backing.kind !== 'anon' || !work.host.features.mprotectNotifiesPmds) return start;
+  const size = levelSize(work.vm.geometry.granule, PMD);
+  for (let address = start; address < end; address += size - (address % size)) {
+    const { level, leaf } = work.vm.memory.walk(address);
+    if (level > PMD || leaf !== undefined) return address;
+  }
+  return end;
 }

@@ -2,7 +2,6 @@
 // and vfio-pci of older kernels zaps the VMA that the split creates (vfio_pci_mmap_open).
 
 import type { Hva } from '../../arch/addresses.ts';
-import type { Pa } from '../../arch/addresses.ts';
 import { levelSize } from '../../arch/geometry.ts';
 import { PMD } from '../mm-fault.ts';
 import { notifyUnmap } from '../notifier.ts';
@@ -23,14 +22,20 @@ export function splitHugePageAt(work: Work, vma: Vma, cut: number): void {
   splitHugeEntry(work, window);
 }
 
+/** hugetlb_vm_op_split(): a hugetlb mapping is cut at its pages only. */
+export function cutsHugetlb(vma: Vma, start: number, end: number): boolean {
+  if (vma.backing.kind !== 'hugetlb') return false;
+  const { pageSize } = vma.backing;
+  return [Math.max(start, vma.start), Math.min(end, vma.end)].some((cut) => cut % pageSize !== 0);
+}
+
 /** A huge page becomes pages at the same place; a huge zero page becomes zero pages. */
 export function splitHugeEntry(work: Work, window: number): void {
   const { level, leaf } = work.vm.memory.walk(window);
   if (level !== PMD || leaf === undefined) return;
   const { granule } = work.vm.geometry;
   const count = levelSize(granule, PMD) / granule;
-  const pte = leaf.kind === 'page' ? { ...leaf, pa: leaf.pa as Pa } : leaf;
-  emit(work, { type: 'host-pages-set', vm: work.id, hva: window as Hva, level: 3, count, pte, allocated: 0 });
+  emit(work, { type: 'host-pages-set', vm: work.id, hva: window as Hva, level: 3, count, pte: leaf, allocated: 0 });
 }
 
 /** vfio_pci_mmap_open(): zap_vma_ptes() of the whole new VMA [start, end). Measured rules 24 and 35. */

@@ -1,6 +1,6 @@
 // The result of replaying one bundle, complete: what `--json` prints and what the summary is made from.
 
-import type { Divergence, DumpResult, Tally } from './check.ts';
+import type { Divergence, DumpCheck, DumpResult, Tally } from './check.ts';
 import { checkCall, checkDump, checkFaults, checkOutcome } from './check.ts';
 import type { Bundle } from './load.ts';
 import { replayBundle } from './replay.ts';
@@ -23,16 +23,16 @@ export interface ReplayReport {
 /** Replays and, where the bundle has answers, checks every prediction in the order of the timeline. */
 export function reportOf(bundle: Bundle, kernel?: string): ReplayReport {
   const { machine, expected } = bundle;
-  const dumps: { result: DumpResult; divergence: Divergence | null; at: number }[] = [];
-  let entriesBefore = 0;
+  const dumps: DumpCheck[] = [];
   const replay = replayBundle(
     machine,
     bundle.directory,
     (name, vm, simulation) => {
       const state = simulation.state.vms[vm];
       const answer = state === undefined ? undefined : expected?.dumps[name]?.[state.name];
-      if (state === undefined || answer === undefined) return;
-      dumps.push({ ...checkDump(name, state, answer), at: entriesBefore++ });
+      const { host } = simulation.state;
+      if (state === undefined || host === null || answer === undefined) return;
+      dumps.push(checkDump(name, state, host.cpu, answer));
     },
     kernel,
   );

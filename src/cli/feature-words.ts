@@ -1,0 +1,24 @@
+// What each kernel feature means to somebody who asks what an upgrade changes, in one sentence a value.
+
+import type { KernelFeatures } from '../host/kernel-features.ts';
+
+export const FEATURE_WORDS: { readonly [F in keyof KernelFeatures]: string } = {
+  normalNcForAnyUncached: 'a page that is not RAM is mapped Normal-NC if its VMA has VM_ALLOW_ANY_UNCACHED',
+  vfioPciAllowsAnyUncached: 'vfio-pci sets VM_ALLOW_ANY_UNCACHED on BAR mappings',
+  deviceBlocks: 'largest leaf of a device page: a page, as the VMA allows, or as the host maps it',
+  vfioHugeFault: 'vfio-pci maps BARs with PMDs where it can',
+  vfioVmaList: 'vfio-pci zaps whole VMAs, latest faulted first, when memory decoding goes off',
+  setSpteNotifier: 'change_pte maps a copied page read-only at once',
+  parallelFaults: 'faults of several vCPUs are handled in parallel and can meet a locked entry',
+  eagerSplit: 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE',
+  lpa2: 'FEAT_LPA2 at stage 2: 52-bit addresses with 4K and 16K pages',
+  injectedEsrSignExtended: 'ESR_EL1 of an injected abort is sign-extended to 64 bits',
+  mmioNisvEvent: 'kvm_mmio_nisv is traced',
+  swapInWritable: 'a page read back from swap is mapped writable at once',
+  pageoutAgesWithoutSwap: 'MADV_PAGEOUT without swap still ages the pages it looks at',
+  cacheablePfnmap: 'cacheable PFNMAP mappings are possible, with FEAT_S2FWB and CTR_EL0.DIC',
+  seaExit: 'KVM_EXIT_ARM_SEA hands synchronous external aborts to user space',
+  gicvDirTrap: 'GICC_DIR is trapped, GICV is mapped with 4 KiB only',
+  injectsUnsupportedAtomic: 'FSC 0x35 is injected into the guest instead of failing KVM_RUN',
+  ipaSizeInjection: 'a fault beyond the IPA size is injected into the guest before it is traced',
+};

@@ -1,0 +1,112 @@
+// `stagetwo kernels`: the presets, each with what changed against the one before it, and `kernels diff A B`.
+
+import type { KernelFeatures } from '../host/kernel-features.ts';
+import type { KernelPreset } from '../host/kernels.ts';
+import { KERNELS } from '../host/kernels.ts';
+import { InputError } from '../trace/input-error.ts';
+import { FEATURE_WORDS } from './feature-words.ts';
+import { kernelNamed } from './kernel-name.ts';
+import type { Cell } from './layout.ts';
+import { facts, paragraph, table } from './layout.ts';
+import type { Terminal } from './terminal.ts';
+import { count, toJson } from './words.ts';
+
+export interface KernelsRequest {
+  readonly action: string | undefined;
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
+
+export interface KernelsOptions {
+  readonly json?: boolean;
+}
+
+interface Change {
+  readonly feature: keyof KernelFeatures;
+  readonly from: boolean | string;
+  readonly to: boolean | string;
+}
+
+/**
+ * @returns exit status
+ * @throws InputError for an unknown preset or a word that is not `diff`
+ */
+export function kernels(
+  { action, from, to }: KernelsRequest,
+  options: KernelsOptions,
+  terminal: Terminal,
+): number {
+  if (action === undefined) {
+    terminal.out(options.json === true ? toJson(KERNELS) : `${list(terminal).join('\n')}\n`);
+    return 0;
+  }
+  if (action !== 'diff') {
+    throw new InputError(
+      'kernels',
+      `there is no '${action}' here`,
+      "say 'kernels' or 'kernels diff 6.8 6.9'",
+    );
+  }
+  if (from === undefined || to === undefined) {
+    throw new InputError('kernels diff', 'two presets are needed', "say for example 'kernels diff 6.8 6.9'");
+  }
+  const [a, b] = [kernelNamed(from, 'kernels diff'), kernelNamed(to, 'kernels diff')];
+  const changes = changesOf(a, b);
+  if (options.json === true) terminal.out(toJson({ from: a.name, to: b.name, changes }));
+  else terminal.out(`${difference(a, b, changes, terminal).join('\n')}\n`);
+  return 0;
+}
+
+function changesOf(from: KernelPreset, to: KernelPreset): Change[] {
+  return (Object.keys(FEATURE_WORDS) as (keyof KernelFeatures)[])
+    .map((feature) => ({ feature, from: from.features[feature], to: to.features[feature] }))
+    .filter((change) => change.from !== change.to);
+}
+
+const said = (value: boolean | string): string => (typeof value === 'string' ? value : value ? 'yes' : 'no');
+
+function list({ columns: width, style }: Terminal): string[] {
+  return KERNELS.flatMap((preset, index) => {
+    const before = KERNELS[index - 1];
+    const heading = `${style.strong(preset.name)}  ${style.dim(preset.evidence)}`;
+    const gap = index === 0 ? [] : [''];
+    if (before === undefined) return [...gap, heading, ...paragraph('  ', firstWords(preset), width)];
+    const changes = changesOf(before, preset).map(({ feature, to }): [string, string] => [
+      `${to === false ? '-' : '+'} ${feature}${typeof to === 'string' ? `=${to}` : ''}`,
+      FEATURE_WORDS[feature],
+    ]);
+    const lines = changes.flatMap(([name, words]) => [`  ${name}`, ...paragraph('      ', words, width)]);
+    return [...gap, heading, ...lines];
+  });
+}
+
+/** The oldest preset has nothing before it: its features are the base of all others. */
+function firstWords(preset: KernelPreset): string {
+  const on = Object.entries(preset.features).filter(([, value]) => value === true);
+  return `the base: ${on.map(([feature]) => feature).join(', ')}; device leaves: ${preset.features.deviceBlocks}`;
+}
+
+function difference(
+  from: KernelPreset,
+  to: KernelPreset,
+  changes: readonly Change[],
+  terminal: Terminal,
+): string[] {
+  const { columns: width, style } = terminal;
+  const title = style.strong(`${from.name} -> ${to.name}`);
+  if (changes.length === 0) return [`${title}: no difference for stage 2`];
+  const rows = changes.map((change): Cell[] => [change.feature, said(change.from), said(change.to)]);
+  return [
+    `${title}: ${count(changes.length, 'difference')} for stage 2`,
+    '',
+    ...table([{ header: 'feature' }, { header: from.name }, { header: to.name }], rows, {
+      width,
+      headerStyle: style.strong,
+    }),
+    '',
+    ...facts(
+      changes.map(({ feature }) => [feature, FEATURE_WORDS[feature]]),
+      { width, headerStyle: style.strong },
+    ),
+  ];
+}

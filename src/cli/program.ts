@@ -1,0 +1,193 @@
+// The commands with their arguments, options and examples; what each does is in a file of its own, loaded on demand.
+
+import { Command, InvalidArgumentError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { Terminal } from './terminal.ts';
+
+export interface Context {
+  readonly terminal: Terminal;
+  /** Reports the exit status; the highest reported one counts. */
+  readonly exitWith: (status: number) => void;
+}
+
+/** Node has no examples in its help: commander appends them as text. */
+function examples(lines: readonly (readonly [command: string, what: string])[]) {
+  return () =>
+    ['', 'Examples:', ...lines.flatMap(([command, what]) => [`  # ${what}`, `  ${command}`])].join('\n');
+}
+
+const repeated = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError('Give a whole number from 0.');
+  }
+  return value;
+}
+
+const JSON_OPTION = ['--json', 'print one JSON document'] as const;
+
+export function createProgram(terminal: Terminal, exitWith: (status: number) => void): Command {
+  const context: Context = { terminal, exitWith };
+  const program = new Command('stagetwo');
+  program
+    .description(
+      'Which memory type does a KVM guest get at stage 2, on which kernel, why, and what does the device see?',
+    )
+    .version(packageJson.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: () => {},
+      outputError: () => {},
+      getOutHelpWidth: () => terminal.columns,
+      getOutHasColors: () => true,
+    })
+    .configureHelp({ styleTitle: (text) => terminal.style.strong(text) })
+    .addHelpText(
+      'after',
+      examples([
+        ['stagetwo', 'one unaligned store into a BAR, a platform device and GICV, under 6.1 and 6.12'],
+        ['stagetwo run scenarios/headline.ts --kernel 6.1', 'the story of one scenario'],
+        ['stagetwo replay captures/6.12-vfio', 'every fault of a real run, predicted'],
+        ['stagetwo matrix --fwb', 'how stage 1 and stage 2 combine'],
+      ]),
+    );
+  addRun(program, context);
+  addCompare(program, context);
+  addReplay(program, context);
+  addMatrix(program, context);
+  addKernels(program, context);
+  addHeadline(program, context);
+  return program;
+}
+
+function addRun(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('run')
+    .description('run a scenario and tell its story')
+    .argument('<scenario>', 'file, or name of a file in scenarios/')
+    .option('-k, --kernel <name>', 'kernel preset; repeat for several (default: the newest)', repeated)
+    .option('--seed <n>', 'seed of every choice left open', wholeNumber)
+    .option('--events', 'list every event with its cause')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples([
+        ['stagetwo run headline', 'on the newest kernel'],
+        ['stagetwo run my-case.ts --kernel 6.1 --kernel 6.12', 'on two kernels, one after the other'],
+        ['stagetwo run headline --kernel 6.1 --events', 'every event and what caused it'],
+      ]),
+    )
+    .action(async (scenario: string, options) => {
+      const { run } = await import('./run.ts');
+      exitWith(await run(scenario, options, terminal));
+    });
+}
+
+function addCompare(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('compare')
+    .description('run a scenario in variants and show where they part')
+    .argument('<scenario>', 'file, or name of a file in scenarios/')
+    .requiredOption(
+      '--vary <what=a,b>',
+      'kernel=6.1,6.12 or device=vfio-pci,gicv; repeat to combine',
+      repeated,
+    )
+    .option('--seed <n>', 'seed of every choice left open', wholeNumber)
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples([
+        ['stagetwo compare headline --vary kernel=6.1,6.12', 'two kernels side by side'],
+        [
+          'stagetwo compare headline --vary device=vfio-pci,vfio-platform,gicv',
+          'three devices, newest kernel',
+        ],
+        ['stagetwo compare headline --vary kernel=6.1,6.12 --vary device=vfio-pci,gicv', 'all four'],
+      ]),
+    )
+    .action(async (scenario: string, options) => {
+      const { compare } = await import('./compare.ts');
+      exitWith(await compare(scenario, options, terminal));
+    });
+}
+
+function addReplay(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('replay')
+    .description('replay captures of real kernels and compare every prediction')
+    .argument('<bundle...>', 'directories with a machine.json and, to compare with, an expected.json')
+    .option('-k, --kernel <name>', 'predict for this kernel preset instead of the captured one')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples([
+        ['stagetwo replay captures/6.12-vfio', 'one capture in full'],
+        ['stagetwo replay captures/*', 'a table of many'],
+        [
+          'stagetwo replay captures/6.1-vfio --kernel 6.12',
+          'where another kernel would have gone another way',
+        ],
+      ]),
+    )
+    .action(async (bundles: string[], options) => {
+      const { replay } = await import('./replay.ts');
+      exitWith(await replay(bundles, options, terminal));
+    });
+}
+
+function addMatrix(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('matrix')
+    .description('how the memory types of stage 1 and stage 2 combine')
+    .option('--fwb', 'with HCR_EL2.FWB = 1 (FEAT_S2FWB)')
+    .option('--cd', 'with HCR_EL2.CD = 1')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples([
+        ['stagetwo matrix', 'without FEAT_S2FWB'],
+        ['stagetwo matrix --fwb', 'with it, as on most servers'],
+      ]),
+    )
+    .action(async (options) => {
+      const { matrix } = await import('./matrix.ts');
+      exitWith(matrix(options, terminal));
+    });
+}
+
+function addKernels(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('kernels')
+    .description('the kernel presets and what distinguishes them')
+    .argument('[diff]', "'diff' compares two presets")
+    .argument('[from]', 'preset')
+    .argument('[to]', 'preset')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples([
+        ['stagetwo kernels', 'each preset and what changed with it'],
+        ['stagetwo kernels diff 6.8 6.9', 'what an upgrade changes for stage 2'],
+      ]),
+    )
+    .action(async (action: string | undefined, from: string | undefined, to: string | undefined, options) => {
+      const { kernels } = await import('./kernels.ts');
+      exitWith(kernels({ action, from, to }, options, terminal));
+    });
+}
+
+function addHeadline(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('headline')
+    .description('one unaligned store: three devices, two kernels (what stagetwo alone prints)')
+    .option(...JSON_OPTION)
+    .addHelpText('after', examples([['stagetwo headline --json', 'the same facts for a program']]))
+    .action(async (options) => {
+      const { headline } = await import('./headline.ts');
+      exitWith(await headline(options, terminal));
+    });
+}

@@ -1,0 +1,104 @@
+// `stagetwo replay`: feeds captures of real kernels to the simulation and says how many of the kernel's faults,
+// outcomes, results and descriptors it predicted, and where it first went another way.
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Divergence } from '../trace/bundle/check.ts';
+import { loadBundle } from '../trace/bundle/load.ts';
+import type { ReplayReport } from '../trace/bundle/report.ts';
+import { reportOf } from '../trace/bundle/report.ts';
+import { InputError } from '../trace/input-error.ts';
+import { kernelNamed } from './kernel-name.ts';
+import { replayLines, replayTable } from './replay-report.ts';
+import type { Terminal } from './terminal.ts';
+import { toJson } from './words.ts';
+
+export interface ReplayOptions {
+  readonly kernel?: string;
+  readonly json?: boolean;
+}
+
+/** A report and what it took, in seconds of wall time. */
+export interface TimedReport extends ReplayReport {
+  readonly seconds: number;
+}
+
+/**
+ * @param directories one or more bundles
+ * @returns exit status: 1 where a prediction differs from the capture
+ * @throws InputError for a bundle that cannot be read or a kernel without a preset
+ */
+export async function replay(
+  directories: readonly string[],
+  options: ReplayOptions,
+  terminal: Terminal,
+): Promise<number> {
+  if (options.kernel !== undefined) kernelNamed(options.kernel);
+  const reports = directories.map((directory, index) => {
+    terminal.progress(`replaying ${directory} (${index + 1} of ${directories.length})`);
+    return replayOne(directory, options.kernel);
+  });
+  const [first, ...others] = reports;
+  if (first === undefined) return 0;
+  if (options.json === true) {
+    terminal.out(toJson(others.length === 0 ? document(first) : reports.map(document)));
+  } else {
+    const lines = others.length === 0 ? replayLines(first, terminal) : replayTable(reports, terminal);
+    terminal.out(`${lines.join('\n')}\n`);
+  }
+  return reports.some(({ divergences }) => divergences > 0) ? 1 : 0;
+}
+
+function replayOne(directory: string, kernel: string | undefined): TimedReport {
+  checkDirectory(directory);
+  const started = process.hrtime.bigint();
+  const report = reportOf(loadBundle(directory), kernel);
+  const seconds = Number((process.hrtime.bigint() - started) / 1000n) / 1e6;
+  return { ...report, seconds };
+}
+
+/** Tells the usual slips apart before a file is opened: a typo, a file, a folder of bundles. */
+function checkDirectory(directory: string): void {
+  const stat = statSync(directory, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new InputError(directory, 'there is no such directory', 'name one that holds a machine.json');
+  }
+  if (!stat.isDirectory()) {
+    throw new InputError(directory, 'is a file, not a bundle', 'name a directory that holds a machine.json');
+  }
+  if (holdsMachine(directory)) return;
+  const inside = readdirSync(directory).filter((name) => holdsMachine(join(directory, name))).length;
+  if (inside === 0) return; // the loader says what is missing
+  const what = `there is no machine.json here, but in ${inside} of its folders`;
+  throw new InputError(directory, what, `stagetwo replay ${join(directory, '*')} takes them all`);
+}
+
+const holdsMachine = (directory: string): boolean =>
+  existsSync(join(directory, 'machine.json')) || existsSync(join(directory, 'machine.json.gz'));
+
+/** The stable shape of `--json`: these keys first, in this order. */
+function document(report: TimedReport) {
+  const { bundle, kernel, accesses, faults, outcomes, operations, dumps, events, seconds } = report;
+  return {
+    bundle,
+    kernel,
+    accesses,
+    faults: { expected: faults.expected, matched: faults.matched, unexpected: faults.unexpected },
+    outcomes,
+    operations,
+    dumps,
+    firstDivergence: report.firstDivergence === null ? null : divergence(report.firstDivergence),
+    events,
+    seconds,
+    divergences: report.divergences,
+    checked: report.checked,
+  };
+}
+
+const divergence = ({ access, expected, predicted, because, where }: Divergence) => ({
+  access,
+  expected,
+  predicted,
+  because,
+  where,
+});

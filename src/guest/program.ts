@@ -1,0 +1,256 @@
+// Guest programs: generators that yield what a vCPU does next and get back what came of it, so that a guest can act
+// on what it read or on an abort. Instruction syndromes follow the form of the instruction (DDI0487 D24.2.40, ISV).
+
+import type { Access, AccessKind } from '../arch/access.ts';
+import { isWrite } from '../arch/access.ts';
+import type { InstructionSyndrome } from '../arch/esr.ts';
+import { NO_SYNDROME } from '../arch/esr.ts';
+import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
+import { createVaSpace, normalWriteBack, physicalMapping } from './mapping.ts';
+
+/** An exception that the guest takes at EL1 instead of the access. */
+export interface GuestAbort {
+  /** ESR_EL1 as the guest reads it, 64 bits; null where only stage 1 itself refuses. */
+  readonly esr: bigint | null;
+  /** FAR_EL1. */
+  readonly far: number;
+  /** Taken by the guest's own stage 1, or injected by the host. */
+  readonly from: 'stage-1' | 'host';
+  readonly because: string;
+}
+
+export interface OpResult {
+  /** What a load read, little-endian; null for all else and where the value is not known. */
+  readonly value: bigint | null;
+  readonly aborted: GuestAbort | null;
+  /** errno of a KVM_RUN that failed here and that the VMM stepped over; null otherwise. */
+  readonly skipped: number | null;
+}
+
+export type Barrier = 'dmb' | 'dsb' | 'dgh' | 'isb';
+
+/** What a vCPU does next. */
+export type GuestOp =
+  | { readonly kind: 'access'; readonly access: Omit<Access, 'id'> }
+  | { readonly kind: 'barrier'; readonly barrier: Barrier }
+  /** SCTLR_EL1.M changes. */
+  | { readonly kind: 'stage-1'; readonly on: boolean }
+  | { readonly kind: 'raise' | 'await'; readonly signal: string };
+
+/** A run of operations inside a program: `yield*` it. */
+export type Steps<Result> = Generator<GuestOp, Result, OpResult>;
+
+export type GuestProgram = (cpu: Cpu) => Steps<void>;
+
+/** Something that programs of guests and of the VMM can wait for; it stays raised. */
+export interface Signal {
+  readonly signal: string;
+}
+
+/**
+ * Form of a load or store. `register`: one general register, ISV = 1. `acquire-release`: LDAR, STLR, ISV = 1.
+ * Without a syndrome (ISV = 0): `post-index`, `pre-index` (writeback) and `simd` (an FP or vector register).
+ */
+export type InstructionForm = 'register' | 'acquire-release' | 'post-index' | 'pre-index' | 'simd';
+
+export interface LoadOptions {
+  /** Bytes; 16 is one vector register. 8 unless given. */
+  readonly size?: 1 | 2 | 4 | 8 | 16;
+  readonly form?: InstructionForm;
+  /** LDRSB, LDRSH, LDRSW: sign-extended to 64 bits. */
+  readonly signed?: boolean;
+  /** Number of the general register, 0 to 31; 31 is XZR. 0 unless given. */
+  readonly register?: number;
+}
+
+export interface StoreOptions extends Omit<LoadOptions, 'signed'> {
+  /** What is stored, unsigned; unknown to device and reports unless given. */
+  readonly value?: bigint;
+}
+
+export interface PairOptions {
+  /** Bytes of both registers: two W, X or Q registers. 16 unless given. */
+  readonly size?: 8 | 16 | 32;
+  readonly value?: bigint;
+}
+
+export interface BurstOptions {
+  /** How many stores, each behind the one before. */
+  readonly count: number;
+  /** Bytes of one store; 8 unless given. */
+  readonly size?: 1 | 2 | 4 | 8 | 16;
+  /** Stored by all of them. */
+  readonly value?: bigint;
+}
+
+/** What a vCPU can be told to do. Everything but the mappings is a generator: `yield* cpu.store(...)`. */
+export interface Cpu {
+  /** Number of the vCPU in its VM. */
+  readonly index: number;
+  /** Maps a region at a virtual address of its own. */
+  ioremap(target: Mappable, attribute: Stage1Attribute): Mapping;
+  /** The region with stage 1 off: accesses switch SCTLR_EL1.M off, data is Device-nGnRnE. */
+  physical(target: Mappable): Mapping;
+  /** The guest's RAM, `offset` bytes behind its start; Normal Write-Back and executable. */
+  ram(offset: number): GuestAddress;
+  load(at: GuestAddress, options?: LoadOptions): Steps<OpResult>;
+  store(at: GuestAddress, options?: StoreOptions): Steps<OpResult>;
+  /** LDP: ISV = 0. */
+  loadPair(at: GuestAddress, options?: PairOptions): Steps<OpResult>;
+  /** STP: ISV = 0. */
+  storePair(at: GuestAddress, options?: PairOptions): Steps<OpResult>;
+  /** LDXR: ISV = 0, arms the local monitor. */
+  loadExclusive(at: GuestAddress, options?: { readonly size?: 1 | 2 | 4 | 8 }): Steps<OpResult>;
+  /** STXR: ISV = 0; without an armed monitor it makes no access. */
+  storeExclusive(
+    at: GuestAddress,
+    options?: { readonly size?: 1 | 2 | 4 | 8; readonly value?: bigint },
+  ): Steps<OpResult>;
+  /** Runs one instruction from there. */
+  fetch(at: GuestAddress): Steps<OpResult>;
+  /** PRFM: never faults. */
+  prefetch(at: GuestAddress): Steps<OpResult>;
+  dcZva(at: GuestAddress): Steps<OpResult>;
+  dcCvac(at: GuestAddress): Steps<OpResult>;
+  dcCvau(at: GuestAddress): Steps<OpResult>;
+  dcCivac(at: GuestAddress): Steps<OpResult>;
+  dcIvac(at: GuestAddress): Steps<OpResult>;
+  icIvau(at: GuestAddress): Steps<OpResult>;
+  /** Neighbouring stores, as the inner loop of a memcpy makes them; stops at the first that aborts. */
+  burst(at: GuestAddress, options: BurstOptions): Steps<OpResult>;
+  dmb(): Steps<OpResult>;
+  dsb(): Steps<OpResult>;
+  /** DGH, FEAT_DGH: a hint against further gathering. */
+  dgh(): Steps<OpResult>;
+  isb(): Steps<OpResult>;
+  /** Tells everyone who waits for the signal to go on. */
+  raise(signal: Signal): Steps<OpResult>;
+  /** Goes on once the signal is raised. */
+  await(signal: Signal): Steps<OpResult>;
+}
+
+/** Block of DC ZVA (DCZID_EL0.BS = 4) and line of the other DC and IC operations (CTR_EL0), in bytes. */
+const LINE = 64;
+const INSTRUCTION = 4;
+/** Smallest page of stage 1: an access that crosses it has two translations. */
+const PAGE = 4096;
+
+/** The vCPU that a program is given. @param ram the guest's RAM */
+export function createCpu(index: number, ram: Mappable): Cpu {
+  const space = createVaSpace();
+  const linear = space.map(ram, { ...normalWriteBack, executable: true });
+  // Whether stage 1 is on changes only between the accesses of this program.
+  const stage1 = { on: true };
+  const simple = (kind: AccessKind, size: number) => (at: GuestAddress) =>
+    issue(stage1, accessOf(at, kind, size, { cm: kind !== 'dc-zva', wnr: true }));
+  const barrier = (name: Barrier) => () => one({ kind: 'barrier', barrier: name });
+  return {
+    index,
+    ioremap: (target, attribute) => space.map(target, attribute),
+    physical: physicalMapping,
+    ram: (offset) => linear.at(offset),
+    load: (at, options = {}) => issue(stage1, loadOf(at, options)),
+    store: (at, options = {}) => issue(stage1, storeOf(at, options)),
+    loadPair: (at, { size = 16 } = {}) => issue(stage1, accessOf(at, 'read-pair', size, {})),
+    storePair: (at, { size = 16, value } = {}) =>
+      issue(stage1, accessOf(at, 'write-pair', size, { wnr: true }, value)),
+    loadExclusive: (at, { size = 8 } = {}) => issue(stage1, accessOf(at, 'exclusive-load', size, {})),
+    storeExclusive: (at, { size = 8, value } = {}) =>
+      issue(stage1, accessOf(at, 'exclusive-store', size, { wnr: true }, value)),
+    fetch: (at) => issue(stage1, fetchOf(at)),
+    prefetch: (at) => issue(stage1, accessOf(at, 'prefetch', LINE, {})),
+    dcZva: simple('dc-zva', LINE),
+    dcCvac: simple('dc-cvac', LINE),
+    dcCvau: simple('dc-cvau', LINE),
+    dcCivac: simple('dc-civac', LINE),
+    dcIvac: simple('dc-ivac', LINE),
+    icIvau: simple('ic-ivau', LINE),
+    burst: (at, options) => burst(stage1, at, options),
+    dmb: barrier('dmb'),
+    dsb: barrier('dsb'),
+    dgh: barrier('dgh'),
+    isb: barrier('isb'),
+    raise: ({ signal }) => one({ kind: 'raise', signal }),
+    await: ({ signal }) => one({ kind: 'await', signal }),
+  };
+}
+
+function* one(op: GuestOp): Steps<OpResult> {
+  return yield op;
+}
+
+/** The access, after the switch of stage 1 that its address calls for. */
+function* issue(stage1: { on: boolean }, access: Omit<Access, 'id'>): Steps<OpResult> {
+  const on = access.stage1 !== null;
+  if (stage1.on !== on) {
+    stage1.on = on;
+    yield { kind: 'stage-1', on };
+  }
+  return yield { kind: 'access', access };
+}
+
+function* burst(stage1: { on: boolean }, at: GuestAddress, options: BurstOptions): Steps<OpResult> {
+  const { count, size = 8, value } = options;
+  let result: OpResult = { value: null, aborted: null, skipped: null };
+  for (let index = 0; index < count && result.aborted === null; index++) {
+    const from = ahead(at, index * size);
+    result = yield* issue(stage1, storeOf(from, value === undefined ? { size } : { size, value }));
+  }
+  return result;
+}
+
+function ahead(at: GuestAddress, bytes: number): GuestAddress {
+  return {
+    va: (at.va + bytes) as GuestAddress['va'],
+    ipa: (at.ipa + bytes) as GuestAddress['ipa'],
+    stage1: at.stage1,
+    room: at.room - bytes,
+  };
+}
+
+function loadOf(at: GuestAddress, options: LoadOptions): Omit<Access, 'id'> {
+  const { size = 8, signed = false } = options;
+  return accessOf(at, 'read', size, { ...syndromeOf(size, options, signed), wnr: false });
+}
+
+function storeOf(at: GuestAddress, options: StoreOptions): Omit<Access, 'id'> {
+  const { size = 8, value } = options;
+  return accessOf(at, 'write', size, { ...syndromeOf(size, options, false), wnr: true }, value);
+}
+
+/** ISV is 1 for one general register without writeback, acquire and release included. */
+function syndromeOf(size: number, options: LoadOptions, signed: boolean): Partial<InstructionSyndrome> {
+  const { form = size === 16 ? 'simd' : 'register', register = 0 } = options;
+  if (form !== 'register' && form !== 'acquire-release') return {};
+  if (size === 16) throw new RangeError(`a ${form} access has at most 8 bytes; 16 need form 'simd' or a pair`);
+  const sas = Math.log2(size) as 0 | 1 | 2 | 3;
+  return { isv: true, sas, sse: signed, srt: register, sf: size === 8 || signed, ar: form !== 'register' };
+}
+
+/** A stage 1 that maps execute-never refuses the fetch itself. */
+function fetchOf(at: GuestAddress): Omit<Access, 'id'> {
+  const access = accessOf(at, 'fetch', INSTRUCTION, {});
+  return { ...access, syndrome: null, ipa: at.stage1?.executable === false ? null : access.ipa };
+}
+
+function accessOf(
+  at: GuestAddress,
+  kind: AccessKind,
+  size: number,
+  syndrome: Partial<InstructionSyndrome>,
+  value?: bigint,
+): Omit<Access, 'id'> {
+  if (size > at.room) throw new RangeError(`${kind} of ${size} bytes leaves the mapping ${at.room} bytes on`);
+  const crosses = (at.va % PAGE) + size > PAGE && size < LINE;
+  if (crosses) throw new RangeError(`${kind} of ${size} bytes crosses a page: issue an access for each side`);
+  const { va, ipa } = at;
+  return {
+    kind,
+    size,
+    va,
+    ipa,
+    stage1: at.stage1 === null ? null : { attr: at.stage1.attr, sh: at.stage1.sh },
+    syndrome: { ...NO_SYNDROME, ...syndrome },
+    ...(isWrite(kind) && value !== undefined ? { value } : {}),
+  };
+}
