@@ -6,8 +6,7 @@ import { KERNELS } from '../host/kernels.ts';
 import { InputError } from '../trace/input-error.ts';
 import { FEATURE_WORDS } from './feature-words.ts';
 import { kernelNamed } from './kernel-name.ts';
-import type { Cell } from './layout.ts';
-import { facts, paragraph, table } from './layout.ts';
+import { paragraph } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 import { count, toJson } from './words.ts';
 
@@ -69,44 +68,35 @@ function list({ columns: width, style }: Terminal): string[] {
   return KERNELS.flatMap((preset, index) => {
     const before = KERNELS[index - 1];
     const heading = `${style.strong(preset.name)}  ${style.dim(preset.evidence)}`;
-    const gap = index === 0 ? [] : [''];
-    if (before === undefined) return [...gap, heading, ...paragraph('  ', firstWords(preset), width)];
-    const changes = changesOf(before, preset).map(({ feature, to }): [string, string] => [
-      `${to === false ? '-' : '+'} ${feature}${typeof to === 'string' ? `=${to}` : ''}`,
-      FEATURE_WORDS[feature],
-    ]);
-    const lines = changes.flatMap(([name, words]) => [`  ${name}`, ...paragraph('      ', words, width)]);
-    return [...gap, heading, ...lines];
+    if (before === undefined) return [heading, ...paragraph('  ', baseWords(preset), width)];
+    return ['', heading, ...changesOf(before, preset).flatMap((change) => changeLines(change, width))];
   });
 }
 
+function changeLines({ feature, from, to }: Change, width: number): string[] {
+  return [
+    `  ${feature}: ${said(from)} -> ${said(to)}`,
+    ...paragraph('      ', FEATURE_WORDS[feature], width),
+  ];
+}
+
 /** The oldest preset has nothing before it: its features are the base of all others. */
-function firstWords(preset: KernelPreset): string {
-  const on = Object.entries(preset.features).filter(([, value]) => value === true);
-  return `the base: ${on.map(([feature]) => feature).join(', ')}; device leaves: ${preset.features.deviceBlocks}`;
+function baseWords({ features }: KernelPreset): string {
+  const on = Object.entries(features).flatMap(([feature, value]) => {
+    if (value === false) return [];
+    return typeof value === 'string' ? [`${feature} = ${value}`] : [feature];
+  });
+  return `the base: ${on.join(', ')}`;
 }
 
 function difference(
   from: KernelPreset,
   to: KernelPreset,
   changes: readonly Change[],
-  terminal: Terminal,
+  { columns: width, style }: Terminal,
 ): string[] {
-  const { columns: width, style } = terminal;
   const title = style.strong(`${from.name} -> ${to.name}`);
   if (changes.length === 0) return [`${title}: no difference for stage 2`];
-  const rows = changes.map((change): Cell[] => [change.feature, said(change.from), said(change.to)]);
-  return [
-    `${title}: ${count(changes.length, 'difference')} for stage 2`,
-    '',
-    ...table([{ header: 'feature' }, { header: from.name }, { header: to.name }], rows, {
-      width,
-      headerStyle: style.strong,
-    }),
-    '',
-    ...facts(
-      changes.map(({ feature }) => [feature, FEATURE_WORDS[feature]]),
-      { width, headerStyle: style.strong },
-    ),
-  ];
+  const heading = `${title}: ${count(changes.length, 'difference')} for stage 2`;
+  return [heading, ...changes.flatMap((change) => changeLines(change, width))];
 }

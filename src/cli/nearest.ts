@@ -24,7 +24,9 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
   let best: { readonly name: string; readonly distance: number } | null = null;
   for (const name of candidates) {
     const distance = editDistance(wanted, name.toLowerCase());
-    if (best === null || distance < best.distance) best = { name, distance };
+    const isNearer = best === null || distance < best.distance;
+    // Of two equally near the one of the same length: digits are swapped more often than lost.
+    if (isNearer || (distance === best?.distance && name.length === word.length)) best = { name, distance };
   }
   const allowed = Math.max(2, Math.floor(wanted.length / 3));
   return best !== null && best.distance <= allowed ? best.name : null;

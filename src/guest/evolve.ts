@@ -6,7 +6,9 @@ import type { VcpuState } from './state.ts';
 /** Events of others that end or continue a vCPU's access. */
 export type VcpuInput =
   | GuestEvent
-  | { readonly type: 'run-failed' | 'abort-injected' | 'nisv-exited'; readonly vm: number; readonly vcpu: number };
+  | { readonly type: EndOfAccess; readonly vm: number; readonly vcpu: number };
+
+type EndOfAccess = 'run-failed' | 'abort-injected' | 'nisv-exited' | 'sea-exited' | 'serror-injected';
 
 export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuState {
   const { vm, index, stage1 } = event;
@@ -36,6 +38,8 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
     case 'run-failed':
     case 'abort-injected':
     case 'nisv-exited':
+    case 'sea-exited':
+    case 'serror-injected':
       vcpu.pending = null;
       return;
     default:

@@ -15,22 +15,45 @@ const EFAULT = 14;
 const WNR = 2 ** 6;
 const EC_SHIFT = 2 ** 26;
 const FSC_MASK = 2 ** 6;
+const FSC_UNSUPPORTED_ATOMIC = 0x35;
+const UNSUPPORTED_ATOMIC = 'unsupported-exclusive-or-atomic';
+
+/** kvm_vcpu_abt_issea(): synchronous external and parity errors, also on walks. */
+const EXTERNAL: ReadonlySet<string> = new Set([
+  'sync-external',
+  'sync-external-on-walk',
+  'parity',
+  'parity-on-walk',
+]);
 
 /** HPFAR_EL2.FIPA counts units of 4 KiB; the rest of the address is FAR_EL2's. */
 const FIPA_UNIT = 4096;
 
 export function handleGuestAbort(work: Work, input: FaultInput): void {
   const { status, ipa } = input.fault;
-  if (status.kind === 'translation' && ipa >= 2 ** work.vm.geometry.ipaBits) {
+  if (EXTERNAL.has(status.kind)) {
+    const type = work.host.features.seaExit ? 'sea-exited' : 'serror-injected';
+    emit(work, { type, vm: work.id, vcpu: input.vcpu, because: 'external-abort' });
+    return;
+  }
+  if (
+    work.host.features.ipaSizeInjection &&
+    status.kind === 'translation' &&
+    ipa >= 2 ** work.vm.geometry.ipaBits
+  ) {
     ipaTooLarge(work, input);
     return;
   }
   if (status.kind !== 'translation' && status.kind !== 'permission' && status.kind !== 'access-flag') {
-    unsupportedFsc(work, input);
+    if (status.kind === UNSUPPORTED_ATOMIC && work.host.features.injectsUnsupportedAtomic) {
+      injectAbort(work, input, 'data', input.fault.far, 'unsupported-atomic', FSC_UNSUPPORTED_ATOMIC);
+    } else {
+      unsupportedFsc(work, input);
+    }
     return;
   }
   const slot = slotAt(work.vm.slots, ipa);
-  const isWrite = isWriteFault(input);
+  const isWrite = isWriteFault(input, work.host.features.s1ptwAlwaysWrites);
   if (slot === undefined || (isWrite && slot.readonly)) {
     withoutMemory(work, input, slot !== undefined);
     return;
@@ -56,11 +79,11 @@ function ipaTooLarge(work: Work, input: FaultInput): void {
 }
 
 /**
- * kvm_is_write_fault(): a fault on a stage-1 walk counts as a write only if it is a permission fault, an instruction
- * abort never does, anything else by WnR.
+ * kvm_is_write_fault(): a fault on a stage-1 walk counts as a write only if it is a permission fault (always, in older
+ * kernels), an instruction abort never does, anything else by WnR.
  */
-function isWriteFault(input: FaultInput): boolean {
-  if (isStage1Walk(input.access.kind)) return input.fault.status.kind === 'permission';
+function isWriteFault(input: FaultInput, walksAlwaysWrite: boolean): boolean {
+  if (isStage1Walk(input.access.kind)) return walksAlwaysWrite || input.fault.status.kind === 'permission';
   return input.access.kind !== 'fetch' && Math.floor(input.fault.esr / WNR) % 2 === 1;
 }
 
@@ -93,5 +116,12 @@ function unsupportedFsc(work: Work, input: FaultInput): void {
   const hex = (value: number): string => `0x${value.toString(16)}`;
   const ec = Math.floor(esr / EC_SHIFT) % 64;
   const log = `kvm [${work.vm.name}]: Unsupported FSC: EC=${hex(ec)} xFSC=${hex(esr % FSC_MASK)} ESR_EL2=${hex(esr)}`;
-  emit(work, { type: 'run-failed', vm: work.id, vcpu: input.vcpu, errno: EFAULT, log, because: 'unsupported-fsc' });
+  emit(work, {
+    type: 'run-failed',
+    vm: work.id,
+    vcpu: input.vcpu,
+    errno: EFAULT,
+    log,
+    because: 'unsupported-fsc',
+  });
 }

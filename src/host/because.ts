@@ -8,7 +8,8 @@ export const BECAUSE = {
   'device-pfn-without-flag': 'not RAM, and the VMA lacks VM_ALLOW_ANY_UNCACHED: Device-nGnRE',
   'kernel-before-normal-nc': 'this kernel maps every page that is not RAM as Device-nGnRE',
   'gicv-is-a-shared-peripheral': 'GICV is mapped by the kernel itself, always Device-nGnRE',
-  'cacheable-pfnmap': 'a cacheable PFNMAP mapping on a host with FWB and DIC',
+  'cacheable-pfnmap': 'a cacheable PFNMAP mapping on a host with FWB and DIC: Normal',
+  'erratum-nc-to-ngnre': 'the NC to nGnRE erratum workaround ignores VM_ALLOW_ANY_UNCACHED',
   'change-pte-maps-read-only': 'the change_pte notifier maps the copied page read-only',
   // How large a leaf is.
   'logging-forces-pages': 'dirty logging forces page-size leaves',
@@ -25,6 +26,9 @@ export const BECAUSE = {
   'exec-of-device': 'instruction fetch from device memory is refused (-ENOEXEC)',
   'ipa-beyond-vm': 'the IPA lies beyond the IPA size of the VM',
   'ipa-beyond-host': 'the IPA lies beyond the IPA limit of the host',
+  'external-abort': 'a synchronous external abort is no fault of translation',
+  'unsupported-atomic': 'an exclusive or atomic access that the memory type does not support',
+  'mte-without-vm-mte-allowed': 'the VM has MTE and the VMA is not VM_MTE_ALLOWED',
   'unsupported-fsc': 'KVM handles translation, access flag and permission faults only',
   'no-slot': 'no memslot covers the IPA',
   'readonly-slot': 'the memslot is KVM_MEM_READONLY',
@@ -33,13 +37,14 @@ export const BECAUSE = {
   'cache-maintenance-without-slot': 'cache maintenance where no memslot is is skipped',
   'no-vma': 'no VMA covers the hva of the slot',
   'vma-protection': 'the protection of the VMA forbids the access',
-  'device-memory-disabled': 'the PCI command register has memory decoding off: the VFIO fault handler raises SIGBUS',
+  'device-memory-disabled':
+    'the PCI command register has memory decoding off: the VFIO fault handler raises SIGBUS',
   'cacheable-pfnmap-refused': 'a cacheable PFNMAP mapping needs FWB and CTR_EL0.DIC',
   // Why a fault is retried.
   'mmu-invalidate-seq-changed': 'a notifier ran while the fault was handled (mmu_invalidate_seq)',
   'entry-locked': 'another vCPU holds the entry between break and make (-EAGAIN)',
   'already-mapped': 'the same leaf is there already (-EAGAIN)',
-  'mapped': 'the leaf is in place, the instruction runs again',
+  mapped: 'the leaf is in place, the instruction runs again',
   'access-flag': 'the access flag is set, the instruction runs again',
   'permission-relaxed': 'the permissions are widened, the attributes stay',
   // Why the host invalidates.

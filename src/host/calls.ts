@@ -12,7 +12,13 @@ export interface Reclaimed {
 }
 
 export type VmmCall =
-  | { readonly kind: 'mmap'; readonly hva: Hva; readonly size: number; readonly prot: Prot; readonly backing: VmaBacking }
+  | {
+      readonly kind: 'mmap';
+      readonly hva: Hva;
+      readonly size: number;
+      readonly prot: Prot;
+      readonly backing: VmaBacking;
+    }
   /** An mmap that the driver refuses, such as VFIO's of a BAR smaller than a page. */
   | { readonly kind: 'mmap-refused'; readonly errno: number }
   | { readonly kind: 'munmap'; readonly hva: Hva; readonly size: number }
@@ -42,7 +48,12 @@ export type VmmCall =
   /** VFIO pins every page of the range for DMA. */
   | { readonly kind: 'dma-map'; readonly hva: Hva; readonly size: number }
   | { readonly kind: 'dirty-log-get'; readonly slot: number }
-  | { readonly kind: 'dirty-log-clear'; readonly slot: number; readonly firstPage: number; readonly pages: number };
+  | {
+      readonly kind: 'dirty-log-clear';
+      readonly slot: number;
+      readonly firstPage: number;
+      readonly pages: number;
+    };
 
 /** The VM's interrupt controller and where the guest sees it. */
 export type Vgic =

@@ -46,7 +46,6 @@ export type HostEvent =
       readonly cpu: CpuFeatures;
       readonly pageSize: Granule;
       readonly thp: 'always' | 'madvise' | 'never';
-      readonly swap: boolean;
       readonly gicv: { readonly pa: Pa; readonly size: number } | null;
     }
   | (OfVm & {
@@ -57,7 +56,11 @@ export type HostEvent =
       readonly capabilities: Readonly<Record<string, number>>;
     })
   | (OfVm & { readonly type: 'vmm-called'; readonly call: VmmCall })
-  | (OfVm & { readonly type: 'vmm-call-returned'; readonly errno: number; readonly dirtyPages?: readonly number[] })
+  | (OfVm & {
+      readonly type: 'vmm-call-returned';
+      readonly errno: number;
+      readonly dirtyPages?: readonly number[];
+    })
   | (OfVm & {
       readonly type: 'vmas-changed';
       readonly start: Hva;
@@ -86,15 +89,28 @@ export type HostEvent =
       readonly slots: readonly SlotRange[];
       readonly because: Because;
     })
-  | (OfVm & { readonly type: 'notifier-aged'; readonly start: Hva; readonly end: Hva; readonly slots: readonly SlotRange[] })
+  | (OfVm & {
+      readonly type: 'notifier-aged';
+      readonly start: Hva;
+      readonly end: Hva;
+      readonly slots: readonly SlotRange[];
+    })
   | (OfVm & { readonly type: 'memslot-set'; readonly slot: Memslot; readonly unmapped: SlotRange | null })
   | (OfVm & { readonly type: 'memslot-deleted'; readonly slot: number; readonly unmapped: SlotRange })
   | (OfVm & { readonly type: 'vgic-created'; readonly vgic: Vgic })
   | (OfVm & { readonly type: 'vgic-resources-mapped' })
   | (OfVm & { readonly type: 'capability-enabled'; readonly cap: string; readonly argument: number })
-  | (OfVm & { readonly type: 'stage2-write-protected'; readonly ranges: readonly SlotRange[]; readonly because: Because })
+  | (OfVm & {
+      readonly type: 'stage2-write-protected';
+      readonly ranges: readonly SlotRange[];
+      readonly because: Because;
+    })
   /** Eager splitting: blocks of the ranges become pages with the same permissions and this MemAttr. */
-  | (OfVm & { readonly type: 'stage2-split'; readonly ranges: readonly SlotRange[]; readonly memAttr: number })
+  | (OfVm & {
+      readonly type: 'stage2-split';
+      readonly ranges: readonly SlotRange[];
+      readonly memAttr: number;
+    })
   | (OfVm & {
       readonly type: 'dirty-log-changed';
       readonly slot: number;
@@ -149,6 +165,8 @@ export type HostEvent =
       readonly write: boolean;
       readonly because: Because;
     })
+  /** KVM_EXIT_ARM_SEA, or an SError for the guest on kernels without it. */
+  | (OfVcpu & { readonly type: 'sea-exited' | 'serror-injected'; readonly because: Because })
   | (OfVcpu & { readonly type: 'nisv-exited'; readonly gpa: Ipa; readonly because: Because })
   | (OfVcpu & {
       readonly type: 'run-failed';

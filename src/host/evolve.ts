@@ -42,7 +42,6 @@ export function initialVm(host: HostState, event: HostEvent & { type: 'vm-create
     nextPage: (RAM_BASE + event.vm * VM_ARENA) as Pa,
     nextVma: 0,
     vfioVmas: [],
-    faultedVmas: [],
   };
 }
 
@@ -89,7 +88,9 @@ export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void 
       return;
     case 'memslot-set':
       if (event.unmapped !== null) unmapRange(vm, event.unmapped);
-      vm.slots = [...vm.slots.filter((s) => s.slot !== event.slot.slot), event.slot].sort((a, b) => a.ipa - b.ipa);
+      vm.slots = [...vm.slots.filter((s) => s.slot !== event.slot.slot), event.slot].sort(
+        (a, b) => a.ipa - b.ipa,
+      );
       return;
     case 'memslot-deleted':
       unmapRange(vm, event.unmapped);
@@ -117,7 +118,8 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
       for (const range of event.slots) changeLeaves(vm, range, (leaf) => withAttributes(leaf, { af: false }));
       return;
     case 'stage2-write-protected':
-      for (const range of event.ranges) changeLeaves(vm, range, (leaf) => withAttributes(leaf, { write: false }));
+      for (const range of event.ranges)
+        changeLeaves(vm, range, (leaf) => withAttributes(leaf, { write: false }));
       return;
     case 'stage2-split':
       for (const range of event.ranges) splitBlocks(vm, range, event.memAttr);
@@ -163,7 +165,11 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
 }
 
 /** The map call of a vCPU ended; a page it left writable is dirty where its slot logs. */
-function landed(vm: VmState, vcpu: number, dirty: { readonly slot: number; readonly page: number } | null): void {
+function landed(
+  vm: VmState,
+  vcpu: number,
+  dirty: { readonly slot: number; readonly page: number } | null,
+): void {
   if (vm.inFlight.length > 0) vm.inFlight = vm.inFlight.filter((map) => map.vcpu !== vcpu);
   if (dirty === null) return;
   changeSlot(vm, dirty.slot, (slot) => ({ ...slot, dirty: slot.dirty?.with(dirty.page, 1) ?? null }));
@@ -181,7 +187,10 @@ function changeLeaves(vm: VmState, range: SlotRange, change: (leaf: Stage2Leaf) 
   vm.table = vm.table.updated(range.ipa, range.ipa + range.size, change);
 }
 
-function withAttributes(leaf: Stage2Leaf, fields: { readonly af?: boolean; readonly write?: boolean }): Stage2Leaf {
+function withAttributes(
+  leaf: Stage2Leaf,
+  fields: { readonly af?: boolean; readonly write?: boolean },
+): Stage2Leaf {
   const { af = leaf.attributes.af, write = leaf.attributes.write } = fields;
   if (af === leaf.attributes.af && write === leaf.attributes.write) return leaf;
   return { ...leaf, attributes: { ...leaf.attributes, af, write } };

@@ -32,8 +32,6 @@ export interface KernelFeatures {
   readonly lpa2: boolean;
   /** ESR_EL1 of an injected abort is sign-extended to 64 bits (an int shift). Measured on 6.1.192. */
   readonly injectedEsrSignExtended: boolean;
-  /** kvm_mmio_nisv is traced. Linux 6.10. */
-  readonly mmioNisvEvent: boolean;
   /**
    * mprotect's notifier begins at the first populated PMD (change_pmd_range). Later kernels notify from the PUD
    * (change_pud_range), which is the whole range in practice.
@@ -41,12 +39,14 @@ export interface KernelFeatures {
   readonly mprotectNotifiesPmds: boolean;
   /** A page read back from swap is mapped writable at once. Measured: no on 6.1.192, yes on 6.12.117. */
   readonly swapInWritable: boolean;
-  /** MADV_PAGEOUT without swap still ages the pages it looks at. Measured: yes on 6.1.192, no on 6.12.117. */
-  readonly pageoutAgesWithoutSwap: boolean;
   /** Cacheable PFNMAP mappings, KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED. Linux 6.17. */
   readonly cacheablePfnmap: boolean;
   /** KVM_EXIT_ARM_SEA. Linux 6.19, ad9c62bd8946. */
   readonly seaExit: boolean;
+  /** Any fault on a stage-1 walk counts as a write. Up to 6.1, but measured to be gone in 6.1.192 (rule 5). */
+  readonly s1ptwAlwaysWrites: boolean;
+  /** CONFIG_ARM64_WORKAROUND_NC_TO_NGNRE: KVM ignores VM_ALLOW_ANY_UNCACHED. Vendor kernels. */
+  readonly erratumNcToNgnre: boolean;
   /** GICC_DIR is trapped, so that GICV is mapped with 4 KiB only. Linux 6.19, 2608563b466b. */
   readonly gicvDirTrap: boolean;
   /** FSC 0x35 is injected into the guest (FEAT_LS64). Linux 7.0. */

@@ -22,15 +22,23 @@ const linux61: KernelFeatures = {
   eagerSplit: false,
   lpa2: false,
   injectedEsrSignExtended: true,
-  mmioNisvEvent: false,
   mprotectNotifiesPmds: true,
   swapInWritable: false,
-  pageoutAgesWithoutSwap: true,
   cacheablePfnmap: false,
   seaExit: false,
+  s1ptwAlwaysWrites: false,
+  erratumNcToNgnre: false,
   gicvDirTrap: false,
   injectsUnsupportedAtomic: false,
   ipaSizeInjection: true,
+};
+
+const linux515: KernelFeatures = {
+  ...linux61,
+  deviceBlocks: 'vma',
+  injectedEsrSignExtended: false,
+  s1ptwAlwaysWrites: true,
+  ipaSizeInjection: false,
 };
 
 const linux66: KernelFeatures = {
@@ -45,30 +53,41 @@ const linux68: KernelFeatures = { ...linux66, lpa2: true };
 
 const linux69: KernelFeatures = { ...linux68, normalNcForAnyUncached: true, vfioPciAllowsAnyUncached: true };
 
-const linux611: KernelFeatures = {
-  ...linux69,
-  vfioVmaList: false,
-  setSpteNotifier: false,
-  mmioNisvEvent: true,
-};
+const linux610: KernelFeatures = { ...linux69, vfioVmaList: false, setSpteNotifier: false };
 
 const linux612: KernelFeatures = {
-  ...linux611,
+  ...linux610,
   deviceBlocks: 'host-mapping',
   vfioHugeFault: true,
   mprotectNotifiesPmds: false,
   swapInWritable: true,
-  pageoutAgesWithoutSwap: false,
 };
 
-/** Presets in order of release. */
+const linux613: KernelFeatures = { ...linux612, deviceBlocks: 'vma' };
+
+const linux617: KernelFeatures = { ...linux613, cacheablePfnmap: true };
+
+const linux619: KernelFeatures = { ...linux617, seaExit: true, gicvDirTrap: true };
+
+const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };
+
+/** Presets in order of release; a release between two of them behaves as the earlier one. */
 export const KERNELS: readonly KernelPreset[] = [
-  { name: '6.1', features: linux61, evidence: 'captures of 6.1.192' },
-  { name: '6.6', features: linux66, evidence: 'kernel sources: parallel faults, eager split' },
+  { name: '5.15', features: linux515, evidence: 'kernel sources; IPA size checks came with 5.18' },
+  { name: '6.1', features: linux61, evidence: 'captures of Debian 6.1.192' },
+  { name: '6.6', features: linux66, evidence: 'kernel sources: parallel faults (6.2), eager split (6.5)' },
   { name: '6.8', features: linux68, evidence: 'kernel sources: LPA2; device pages are Device-nGnRE' },
-  { name: '6.9', features: linux69, evidence: '8c47ce3e1d2c and a39d3a966a09' },
-  { name: '6.11', features: linux611, evidence: 'aac6db75a9fc and f7842747d13d (6.10)' },
-  { name: '6.12', features: linux612, evidence: 'captures of 6.12.117' },
+  { name: '6.9', features: linux69, evidence: '8c47ce3e1d2c (KVM) and a39d3a966a09 (vfio-pci)' },
+  { name: '6.10', features: linux610, evidence: 'aac6db75a9fc (VFIO zap), f7842747d13d (change_pte)' },
+  { name: '6.12', features: linux612, evidence: 'captures of Debian 6.12.117' },
+  {
+    name: '6.13',
+    features: linux613,
+    evidence: 'kernel sources: get_vma_page_shift has its VM_PFNMAP branch',
+  },
+  { name: '6.17', features: linux617, evidence: 'merge c535d132a30f: cacheable PFNMAP' },
+  { name: '6.19', features: linux619, evidence: 'ad9c62bd8946 (KVM_EXIT_ARM_SEA), 2608563b466b (GICC_DIR)' },
+  { name: '7.0', features: linux70, evidence: 'kernel sources: FSC 0x35 is injected (FEAT_LS64)' },
 ];
 
 /** The preset of a release such as `6.12`; undefined if there is none. */

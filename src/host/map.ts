@@ -33,7 +33,14 @@ function relax(work: Work, vcpu: number, plan: MapPlan): void {
   const found = work.vm.table.walk(plan.ipa).leaf;
   if (found !== undefined) {
     const wider = relaxed(found.attributes, plan.attributes);
-    emit(work, { type: 'stage2-relaxed', vm: work.id, vcpu, ipa: plan.ipa, attributes: wider, dirty: plan.dirty });
+    emit(work, {
+      type: 'stage2-relaxed',
+      vm: work.id,
+      vcpu,
+      ipa: plan.ipa,
+      attributes: wider,
+      dirty: plan.dirty,
+    });
   }
   emit(work, { type: 'guest-reentered', vm: work.id, vcpu, because: 'permission-relaxed' });
 }
@@ -62,5 +69,7 @@ function retryReason(work: Work, vcpu: number, plan: MapPlan): Because | null {
 function sameButPermissions(found: Stage2Leaf, plan: MapPlan): boolean {
   const { memAttr, sh, af } = found.attributes;
   const wanted = plan.attributes;
-  return found.outputAddress === plan.pa && memAttr === wanted.memAttr && sh === wanted.sh && af === wanted.af;
+  return (
+    found.outputAddress === plan.pa && memAttr === wanted.memAttr && sh === wanted.sh && af === wanted.af
+  );
 }

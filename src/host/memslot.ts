@@ -43,7 +43,8 @@ export function slotRangesOfHva(slots: readonly Memslot[], start: number, end: n
   for (const slot of slots) {
     const from = Math.max(start, slot.hva);
     const to = Math.min(end, slot.hva + slot.size);
-    if (from < to) ranges.push({ slot: slot.slot, ipa: (slot.ipa + from - slot.hva) as Ipa, size: to - from });
+    if (from < to)
+      ranges.push({ slot: slot.slot, ipa: (slot.ipa + from - slot.hva) as Ipa, size: to - from });
   }
   return ranges;
 }

@@ -29,7 +29,8 @@ export type MmFault =
  * The events, notifiers included, are those that the host's fault handler causes.
  */
 export function faultIn(work: Work, vma: Vma, address: number, write: boolean): MmFault {
-  if (vma.prot === 'none' || (write && vma.prot === 'read')) return { kind: 'error', because: 'vma-protection' };
+  if (vma.prot === 'none' || (write && vma.prot === 'read'))
+    return { kind: 'error', because: 'vma-protection' };
   switch (vma.backing.kind) {
     case 'pfnmap':
       return faultInPfn(work, vma, address);
@@ -62,7 +63,8 @@ export function touch(work: Work, start: number, end: number, write: boolean, st
 /** Returns the end of what the touch made present. */
 function touchOne(work: Work, vma: Vma, address: number, write: boolean): number {
   const fault = faultIn(work, vma, address, write);
-  const size = fault.kind === 'page' ? levelSize(work.vm.geometry.granule, fault.level) : work.vm.geometry.granule;
+  const size =
+    fault.kind === 'page' ? levelSize(work.vm.geometry.granule, fault.level) : work.vm.geometry.granule;
   return address - (address % size) + size;
 }
 
@@ -144,7 +146,8 @@ function faultInAnon(work: Work, vma: Vma, address: number, write: boolean): MmF
 
 /** thp_vma_allowable_order() and do_huge_pmd_anonymous_page(): an empty PMD whose window lies in the VMA. */
 function takesHugePage(work: Work, vma: Vma, address: number): boolean {
-  if (vma.backing.kind !== 'anon' || vma.backing.thp === 'nohugepage' || work.host.thp === 'never') return false;
+  if (vma.backing.kind !== 'anon' || vma.backing.thp === 'nohugepage' || work.host.thp === 'never')
+    return false;
   if (work.host.thp === 'madvise' && vma.backing.thp !== 'hugepage') return false;
   const size = levelSize(work.vm.geometry.granule, PMD);
   const window = address - (address % size);

@@ -59,7 +59,9 @@ export class PageBitmap {
       for (; page < stop; page++) changed += writeBit(chunk, page % CHUNK_PAGES, value);
       chunks[index] = chunk;
     }
-    return changed === 0 ? this : new PageBitmap(this.pages, this.count + (value ? changed : -changed), chunks);
+    return changed === 0
+      ? this
+      : new PageBitmap(this.pages, this.count + (value ? changed : -changed), chunks);
   }
 }
 

@@ -21,7 +21,6 @@ export interface HostState {
   pageSize: Granule;
   /** /sys/kernel/mm/transparent_hugepage/enabled. */
   thp: 'always' | 'madvise' | 'never';
-  swap: boolean;
   /** Host GICV frame; null on a GICv3 host. */
   gicv: { readonly pa: Pa; readonly size: number } | null;
   /** PCI functions whose memory decoding is off, by name. */
@@ -59,6 +58,4 @@ export interface VmState {
   nextVma: number;
   /** vfio-pci's VMA list (kernels with `vfioVmaList`): numbers of faulted VMAs, latest first. */
   vfioVmas: readonly number[];
-  /** VMAs that the host faulted at least once: vfio-pci maps a VMA on its first fault. */
-  faultedVmas: readonly number[];
 }

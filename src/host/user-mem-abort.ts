@@ -10,11 +10,12 @@ import type { FaultInput, MapPlan } from './events.ts';
 import { injectAbort, isExecFault } from './inject.ts';
 import type { LeafType } from './leaf.ts';
 import { leafAttributes } from './leaf.ts';
+import { retry } from './map.ts';
 import type { Memslot } from './memslot.ts';
 import { supportsStage2Block } from './memslot.ts';
 import type { MmFault } from './mm-fault.ts';
-import { retry } from './map.ts';
 import { faultIn, PMD } from './mm-fault.ts';
+import { allowsMte, hasMte } from './mte.ts';
 import type { Vma } from './vma.ts';
 import { vmaAt } from './vma.ts';
 import type { Work } from './work.ts';
@@ -47,8 +48,13 @@ export function userMemAbort(work: Work, input: FaultInput, slot: Memslot, isWri
     runFailed(work, input, null, fault.because);
     return;
   }
-  const device = vma.backing.kind === 'pfnmap';
-  if (device && isExecFault(input)) {
+  const { type, because } = leafType(work, vma);
+  if (because === 'cacheable-pfnmap-refused' || mteRefuses(work, input, vma, type)) {
+    const reason = because === 'cacheable-pfnmap-refused' ? because : 'mte-without-vm-mte-allowed';
+    runFailed(work, input, null, reason);
+    return;
+  }
+  if (type !== 'normal' && isExecFault(input)) {
     injectAbort(work, input, 'instruction', input.fault.far, 'exec-of-device');
     return;
   }
@@ -94,11 +100,22 @@ function planOf(
   };
 }
 
+/** A VM with MTE takes RAM only from VMAs whose pages may carry tags. */
+function mteRefuses(work: Work, input: FaultInput, vma: Vma, type: LeafType): boolean {
+  const permission = input.fault.status.kind === 'permission';
+  return !permission && type === 'normal' && hasMte(work) && !allowsMte(vma);
+}
+
 /** The memory type of the leaf: by the page, the VMA's flag and the kernel; never by the guest. */
-function leafType(work: Work, vma: Vma): { type: LeafType; because: Because } {
+export function leafType(work: Pick<Work, 'host'>, vma: Vma): { type: LeafType; because: Because } {
   const { backing } = vma;
-  const { features } = work.host;
+  const { features, cpu } = work.host;
   if (backing.kind !== 'pfnmap') return { type: 'normal', because: 'ram' };
+  if (backing.cacheable && features.cacheablePfnmap) {
+    if (cpu.fwb && cpu.dic) return { type: 'normal', because: 'cacheable-pfnmap' };
+    return { type: 'device', because: 'cacheable-pfnmap-refused' };
+  }
+  if (features.erratumNcToNgnre) return { type: 'device', because: 'erratum-nc-to-ngnre' };
   if (!features.normalNcForAnyUncached) return { type: 'device', because: 'kernel-before-normal-nc' };
   if (backing.allowAnyUncached) return { type: 'normal-nc', because: 'vma-allows-any-uncached' };
   return { type: 'device', because: 'device-pfn-without-flag' };
@@ -125,7 +142,8 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
   if (status.kind === 'permission' && status.level < PAGE) {
     return { level: status.level as Level, because: 'permission-fault-granule' };
   }
-  if (page.fault.level > PMD) return { level: PAGE, because: backing.kind === 'pfnmap' ? 'host-maps-pages' : null };
+  if (page.fault.level > PMD)
+    return { level: PAGE, because: backing.kind === 'pfnmap' ? 'host-maps-pages' : null };
   return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
 }
 
@@ -159,7 +177,10 @@ function deviceLeafSize(work: Work, slot: Memslot, page: HostPage): LeafSize {
 function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
   const absent = work.vm.table.walk(plan.ipa).leaf === undefined;
   const locked = work.vm.inFlight.some(
-    (map) => map.locks && map.ipa < plan.ipa + levelSize(work.vm.geometry.granule, plan.level) && plan.ipa < map.ipa + map.size,
+    (map) =>
+      map.locks &&
+      map.ipa < plan.ipa + levelSize(work.vm.geometry.granule, plan.level) &&
+      plan.ipa < map.ipa + map.size,
   );
   const locks = plan.kind === 'map' && work.host.features.parallelFaults && absent && !locked;
   emit(work, { type: 'stage2-map-begun', vm: work.id, vcpu: input.vcpu, plan, locks });

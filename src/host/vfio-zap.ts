@@ -20,7 +20,8 @@ function zapListed(work: Work, mapped: readonly Vma[]): void {
     for (const vma of mapped.filter((m) => m.id === id)) notifyUnmap(work, vma.start, vma.end, 'memory-off');
   }
   for (const vma of mapped) {
-    if (work.vm.vfioVmas.includes(vma.id)) emit(work, { type: 'vfio-vma-unlisted', vm: work.id, vma: vma.id });
+    if (work.vm.vfioVmas.includes(vma.id))
+      emit(work, { type: 'vfio-vma-unlisted', vm: work.id, vma: vma.id });
   }
 }
 

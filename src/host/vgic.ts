@@ -12,7 +12,8 @@ const CPU_INTERFACE_PAGE = 0x1000;
 export function mapVgicResources(work: Work): void {
   if (work.vm.vgicMapped) return;
   emit(work, { type: 'vgic-resources-mapped', vm: work.id });
-  if (work.vm.vgic?.version === 2 && work.host.gicv !== null) mapGicv(work, work.vm.vgic.gicc, work.host.gicv);
+  if (work.vm.vgic?.version === 2 && work.host.gicv !== null)
+    mapGicv(work, work.vm.vgic.gicc, work.host.gicv);
 }
 
 /** kvm_phys_addr_ioremap(): page by page, Device-nGnRE under every kernel, never a block, outside any memslot. */

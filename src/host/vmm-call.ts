@@ -3,12 +3,12 @@
 import { alignUp } from '../arch/addresses.ts';
 import type { Level } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
-import type { VmmCall } from './calls.ts';
 import { clearDirtyLog, getDirtyLog } from './calls/dirty-log.ts';
 import { madvise } from './calls/madvise.ts';
 import { setMemslot } from './calls/memslot.ts';
 import { mmap, munmap } from './calls/mmap.ts';
 import { mprotect } from './calls/mprotect.ts';
+import type { VmmCall } from './calls.ts';
 import { touch } from './mm-fault.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';

@@ -27,6 +27,8 @@ export function evolve(state: MachineState, event: MachineEvent): void {
     case 'stage2-faulted':
     case 'abort-injected':
     case 'run-failed':
+    case 'sea-exited':
+    case 'serror-injected':
     case 'nisv-exited': {
       const vcpu = state.vcpus[event.vcpu];
       if (vcpu !== undefined) evolveVcpu(vcpu, event);

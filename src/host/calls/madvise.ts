@@ -73,7 +73,15 @@ function dropPages(work: Work, start: number, end: number): void {
       emit(work, { type: 'host-pages-freed', vm: work.id, start: address as Hva, end: to });
     } else {
       const pte = { kind: 'none' } as const;
-      emit(work, { type: 'host-pages-set', vm: work.id, hva: address as Hva, level, count: 1, pte, allocated: 0 });
+      emit(work, {
+        type: 'host-pages-set',
+        vm: work.id,
+        hva: address as Hva,
+        level,
+        count: 1,
+        pte,
+        allocated: 0,
+      });
     }
   }
 }
@@ -96,6 +104,14 @@ function swapOut(work: Work, start: number, end: number): void {
   for (const { address, level, leaf } of [...work.vm.memory.leaves(start, end)]) {
     if (leaf.kind !== 'page') continue;
     const pte = { kind: 'swapped' } as const;
-    emit(work, { type: 'host-pages-set', vm: work.id, hva: address as Hva, level, count: 1, pte, allocated: 0 });
+    emit(work, {
+      type: 'host-pages-set',
+      vm: work.id,
+      hva: address as Hva,
+      level,
+      count: 1,
+      pte,
+      allocated: 0,
+    });
   }
 }

@@ -3,7 +3,9 @@
 
 import type { VmmCall } from '../calls.ts';
 import type { Memslot, SlotRange } from '../memslot.ts';
+import { allowsMte, hasMte } from '../mte.ts';
 import { PageBitmap } from '../page-bitmap.ts';
+import { leafType } from '../user-mem-abort.ts';
 import { vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
 import { emit } from '../work.ts';
@@ -22,7 +24,7 @@ export function setMemslot(work: Work, call: SetMemslot): number {
   if (old !== undefined && !sameMemory(old, call)) return EINVAL;
   if (overlaps(work, call)) return EEXIST;
   if (call.ipa + call.size > 2 ** work.vm.geometry.ipaBits) return EFAULT;
-  if (call.logDirty && coversPfnmap(work, call)) return EINVAL;
+  if (refusedByVmas(work, call)) return EINVAL;
   const unmapped = old !== undefined && old.ipa !== call.ipa ? rangeOf(old) : null;
   emit(work, { type: 'memslot-set', vm: work.id, slot: slotOf(work, call, old), unmapped });
   const logStarts = call.logDirty && (old === undefined || old.dirty === null);
@@ -45,8 +47,17 @@ const overlaps = (work: Work, call: SetMemslot): boolean =>
 
 const rangeOf = ({ slot, ipa, size }: Memslot): SlotRange => ({ slot, ipa, size });
 
-const coversPfnmap = (work: Work, call: SetMemslot): boolean =>
-  vmasIn(work.vm.vmas, call.hva, call.hva + call.size).some((vma) => vma.backing.kind === 'pfnmap');
+/**
+ * kvm_arch_prepare_memory_region(): no dirty log over VM_PFNMAP, no VMA without tags for a VM with MTE, no cacheable
+ * PFNMAP that this host could not map cacheable.
+ */
+const refusedByVmas = (work: Work, call: SetMemslot): boolean =>
+  vmasIn(work.vm.vmas, call.hva, call.hva + call.size).some(
+    (vma) =>
+      (call.logDirty && vma.backing.kind === 'pfnmap') ||
+      (hasMte(work) && !allowsMte(vma)) ||
+      leafType(work, vma).because === 'cacheable-pfnmap-refused',
+  );
 
 function slotOf(work: Work, call: SetMemslot, old: Memslot | undefined): Memslot {
   const { slot, ipa, size, hva, readonly } = call;

@@ -48,7 +48,14 @@ function protectVma(work: Work, vma: Vma, start: number, end: number, prot: Vma[
     middle = sliceVma(middle, middle.start, end);
   }
   parts.push({ ...middle, prot });
-  emit(work, { type: 'vmas-changed', vm: work.id, start: vma.start, end: vma.end as Hva, vmas: parts, nextVma });
+  emit(work, {
+    type: 'vmas-changed',
+    vm: work.id,
+    start: vma.start,
+    end: vma.end as Hva,
+    vmas: parts,
+    nextVma,
+  });
   const from = firstPopulated(work, vma, start, end);
   if (from < end) notifyUnmap(work, from, end, 'protection-change');
 }

@@ -35,7 +35,15 @@ export function splitHugeEntry(work: Work, window: number): void {
   if (level !== PMD || leaf === undefined) return;
   const { granule } = work.vm.geometry;
   const count = levelSize(granule, PMD) / granule;
-  emit(work, { type: 'host-pages-set', vm: work.id, hva: window as Hva, level: 3, count, pte: leaf, allocated: 0 });
+  emit(work, {
+    type: 'host-pages-set',
+    vm: work.id,
+    hva: window as Hva,
+    level: 3,
+    count,
+    pte: leaf,
+    allocated: 0,
+  });
 }
 
 /** vfio_pci_mmap_open(): zap_vma_ptes() of the whole new VMA [start, end). Measured rules 24 and 35. */

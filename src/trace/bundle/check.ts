@@ -45,19 +45,34 @@ export interface FaultCheck {
   readonly divergence: Divergence | null;
 }
 
-export function checkFaults(id: number, expected: ExpectedAccess, predicted: PredictedAccess | undefined): FaultCheck {
+export function checkFaults(
+  id: number,
+  expected: ExpectedAccess,
+  predicted: PredictedAccess | undefined,
+): FaultCheck {
   const traced = (predicted?.faults ?? []).filter((fault) => fault.traced);
   const same = expected.faults.map((fault, index) => {
     const other = traced[index];
-    return other !== undefined && other.ipa === fault.ipa && other.esr === fault.esr && BigInt(other.far) === BigInt(fault.far);
+    return (
+      other !== undefined &&
+      other.ipa === fault.ipa &&
+      other.esr === fault.esr &&
+      BigInt(other.far) === BigInt(fault.far)
+    );
   });
   const unexpected = Math.max(0, traced.length - expected.faults.length);
   const matched = same.filter(Boolean).length;
-  if (matched === expected.faults.length && unexpected === 0) return { matched, unexpected, divergence: null };
+  if (matched === expected.faults.length && unexpected === 0)
+    return { matched, unexpected, divergence: null };
   const list = (faults: readonly { ipa: number; esr: number; far: number | string }[]): string =>
     faults.length === 0
       ? 'no fault'
-      : faults.map((f) => `ipa ${hex(f.ipa)} esr ${hex(f.esr)} far ${typeof f.far === 'string' ? f.far : hex(f.far)}`).join(', ');
+      : faults
+          .map(
+            (f) =>
+              `ipa ${hex(f.ipa)} esr ${hex(f.esr)} far ${typeof f.far === 'string' ? f.far : hex(f.far)}`,
+          )
+          .join(', ');
   const divergence = {
     access: id,
     where: `access ${id}`,
@@ -68,14 +83,26 @@ export function checkFaults(id: number, expected: ExpectedAccess, predicted: Pre
   return { matched, unexpected, divergence };
 }
 
-export function checkOutcome(id: number, expected: ExpectedAccess, predicted: PredictedAccess | undefined): Divergence | null {
+export function checkOutcome(
+  id: number,
+  expected: ExpectedAccess,
+  predicted: PredictedAccess | undefined,
+): Divergence | null {
   const want = describeOutcome(expected.outcome, expected.errno, expected.guestEsr, expected.guestFar);
-  const esr = expected.guestEsr == null || predicted?.guestEsr == null ? expected.guestEsr : hex(predicted.guestEsr);
-  const far = expected.guestFar == null || predicted?.guestFar == null ? expected.guestFar : hex(predicted.guestFar);
+  const esr =
+    expected.guestEsr == null || predicted?.guestEsr == null ? expected.guestEsr : hex(predicted.guestEsr);
+  const far =
+    expected.guestFar == null || predicted?.guestFar == null ? expected.guestFar : hex(predicted.guestFar);
   const errno = expected.errno == null ? expected.errno : predicted?.errno;
   const got = describeOutcome(predicted?.outcome ?? 'nothing', errno, esr, far);
   if (want === got) return null;
-  return { access: id, where: `access ${id}`, expected: want, predicted: got, because: predicted?.because ?? null };
+  return {
+    access: id,
+    where: `access ${id}`,
+    expected: want,
+    predicted: got,
+    because: predicted?.because ?? null,
+  };
 }
 
 function describeOutcome(
@@ -99,7 +126,13 @@ export function checkCall(
   predicted: PredictedCall | undefined,
 ): Divergence | null {
   const op = machine.timeline[index]?.op ?? 'nothing';
-  const want = describeCall(expected.ret, expected.errno, expected.dirtyCount, expected.dirtyPagesFirst39, hits(op, expected));
+  const want = describeCall(
+    expected.ret,
+    expected.errno,
+    expected.dirtyCount,
+    expected.dirtyPagesFirst39,
+    hits(op, expected),
+  );
   const errno = predicted?.errno ?? 0;
   const dirty = expected.dirtyCount === undefined ? undefined : (predicted?.dirtyPages ?? []);
   const got = describeCall(
@@ -190,7 +223,8 @@ function checkVtcr(vm: VmState, cpu: CpuFeatures, expected: ExpectedDump): strin
 
 /** Which tables exist decides the level of the next translation fault. */
 function checkTables(vm: VmState, expected: ExpectedDump): string[][] {
-  const key = (table: { ipa: number; level: number }): string => `table ${hex(table.ipa)} level ${table.level}`;
+  const key = (table: { ipa: number; level: number }): string =>
+    `table ${hex(table.ipa)} level ${table.level}`;
   const want = new Set(expected.tables.map(key));
   const got = new Set([...vm.table.tables()].map(({ address, level }) => key({ ipa: address, level })));
   const missing = [...want].filter((table) => !got.has(table)).map((table) => [table, `no ${table}`]);

@@ -24,7 +24,11 @@ const VFIO_REGION = 2 ** 40;
 /** Two spellings of requested capabilities. */
 const CAPABILITY_NAMES: Readonly<Record<string, string>> = { 'nisv-to-user': 'KVM_CAP_ARM_NISV_TO_USER' };
 
-export function setupEvents(machine: BundleMachine, kernel: string, features: KernelFeatures): MachineEvent[] {
+export function setupEvents(
+  machine: BundleMachine,
+  kernel: string,
+  features: KernelFeatures,
+): MachineEvent[] {
   const { host } = machine;
   const { pageSize } = host.kernel;
   const lpa2 = host.cpu.lpa2 && features.lpa2;
@@ -35,7 +39,6 @@ export function setupEvents(machine: BundleMachine, kernel: string, features: Ke
     cpu: { ...host.cpu, lpa2, departures: departuresOf(host.emulation) },
     pageSize,
     thp: host.thp,
-    swap: host.swap !== null,
     gicv: host.gic.gicv === null ? null : { pa: host.gic.gicv.pa as Pa, size: host.gic.gicv.size },
   };
   const events: MachineEvent[] = [booted];
@@ -68,7 +71,9 @@ function departuresOf(emulation: BundleMachine['host']['emulation']): CpuDepartu
 /** Capabilities of the VM's list that no entry of the timeline enables. */
 function requestedCapabilities(machine: BundleMachine, id: number): [string, number][] {
   const vm = machine.vms[id];
-  const inTimeline = new Set(machine.timeline.map((o) => (o.op === 'enable-cap' && o.vm === vm?.name ? o.cap : '')));
+  const inTimeline = new Set(
+    machine.timeline.map((o) => (o.op === 'enable-cap' && o.vm === vm?.name ? o.cap : '')),
+  );
   return (vm?.capabilities ?? [])
     .map((text): [string, number] => {
       const [name = '', argument = '0'] = text.split('=');
@@ -91,7 +96,10 @@ export function accessOf(entry: BundleAccess, stage1On: boolean): Access {
   };
 }
 
-export const stage1Regime = (paBits: number, on: boolean) => ({ controls: on ? STAGE_1_ON : STAGE_1_OFF, paBits });
+export const stage1Regime = (paBits: number, on: boolean) => ({
+  controls: on ? STAGE_1_ON : STAGE_1_OFF,
+  paBits,
+});
 
 /** The call that an entry stands for; null for entries that are no call of the VMM. */
 export function callOf(machine: BundleMachine, index: number, features: KernelFeatures): VmmCall | null {
@@ -106,7 +114,9 @@ export function callOf(machine: BundleMachine, index: number, features: KernelFe
     }
     case 'create-vgic': {
       const vm = machine.vms.find(({ name }) => name === entry.vm);
-      return vm === undefined ? null : { kind: 'create-vgic', vgic: vm.vgic as (VmmCall & { kind: 'create-vgic' })['vgic'] };
+      return vm === undefined
+        ? null
+        : { kind: 'create-vgic', vgic: vm.vgic as (VmmCall & { kind: 'create-vgic' })['vgic'] };
     }
     case 'enable-cap':
       return { kind: 'enable-cap', cap: entry.cap, argument: entry.arg0 };
@@ -115,7 +125,11 @@ export function callOf(machine: BundleMachine, index: number, features: KernelFe
     case 'mprotect':
       return { kind: 'mprotect', hva: entry.hva as Hva, size: entry.size, prot: entry.prot };
     case 'madvise': {
-      const reclaim = (entry.reclaim ?? []).map((r) => ({ kind: r.kind, start: r.start as Hva, end: r.end as Hva }));
+      const reclaim = (entry.reclaim ?? []).map((r) => ({
+        kind: r.kind,
+        start: r.start as Hva,
+        end: r.end as Hva,
+      }));
       return { kind: 'madvise', hva: entry.hva as Hva, size: entry.size, advice: entry.advice, reclaim };
     }
     case 'dirty-log':
@@ -149,7 +163,8 @@ function touchOf(machine: BundleMachine, index: number, entry: Touch): VmmCall |
   if (base === undefined || base === null) return null;
   const offset = entry.op === 'dma-map' ? 0 : entry.offset;
   const hva = (base + offset) as Hva;
-  if (entry.op === 'host-write') return { kind: 'host-write', hva, size: entry.size, stride: entry.stride ?? null };
+  if (entry.op === 'host-write')
+    return { kind: 'host-write', hva, size: entry.size, stride: entry.stride ?? null };
   return { kind: entry.op, hva, size: entry.size };
 }
 

@@ -123,7 +123,10 @@ function observeAccess(access: PredictedAccess, event: Recorded): void {
       return;
     case 'abort-injected':
       access.outcome = 'guest-abort';
-      access.guestEsr = BigInt.asUintN(64, event.signExtended ? BigInt.asIntN(32, BigInt(event.esr)) : BigInt(event.esr));
+      access.guestEsr = BigInt.asUintN(
+        64,
+        event.signExtended ? BigInt.asIntN(32, BigInt(event.esr)) : BigInt(event.esr),
+      );
       access.guestFar = event.far;
       markUntraced(access, event.because);
       return;
@@ -139,5 +142,6 @@ function observeAccess(access: PredictedAccess, event: Recorded): void {
 
 function markUntraced(access: PredictedAccess, because: Because): void {
   const last = access.faults.at(-1);
-  if (last !== undefined && (because === 'ipa-beyond-vm' || because === 'ipa-beyond-host')) last.traced = false;
+  if (last !== undefined && (because === 'ipa-beyond-vm' || because === 'ipa-beyond-host'))
+    last.traced = false;
 }

@@ -63,7 +63,10 @@ export function replayBundle(
   };
   answerMmio(run);
   for (const event of setupEvents(machine, kernel, preset.features)) simulation.dispatch(event);
-  if (machine.schedule === undefined) machine.timeline.forEach((_, index) => perform(run, index, preset.features));
+  if (machine.schedule === undefined)
+    machine.timeline.forEach((_, index) => {
+      perform(run, index, preset.features);
+    });
   else followSchedule(run, machine.schedule, preset.features);
   return { simulation, observer: run.observer, kernel, calls: run.calls };
 }

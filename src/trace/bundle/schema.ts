@@ -127,7 +127,14 @@ const operation = z.discriminatedUnion('op', [
     hva: address,
     prot: z.enum(['read', 'none', 'read-write']),
   }),
-  z.object({ op: z.literal('munmap'), ...common, slot: z.number(), offset: address, size: address, hva: address }),
+  z.object({
+    op: z.literal('munmap'),
+    ...common,
+    slot: z.number(),
+    offset: address,
+    size: address,
+    hva: address,
+  }),
   z.object({
     op: z.literal('dirty-log'),
     ...common,
@@ -140,7 +147,13 @@ const operation = z.discriminatedUnion('op', [
   z.object({ op: z.literal('barrier'), ...common }),
   z.object({ op: z.literal('dump'), ...common, name: z.string() }),
   z.object({ op: z.literal('run'), ...common, step: z.number(), vcpus: z.number() }),
-  z.object({ op: z.literal('guest-mmu'), ...common, vcpu: z.number(), on: z.boolean(), mair: hex.optional() }),
+  z.object({
+    op: z.literal('guest-mmu'),
+    ...common,
+    vcpu: z.number(),
+    on: z.boolean(),
+    mair: hex.optional(),
+  }),
   z.object({ op: z.literal('guest-tlbi'), ...common, vcpu: z.number() }),
   z.object({ op: z.literal('guest-hvc'), ...common, vcpu: z.number() }),
 ]);
