@@ -15,6 +15,36 @@ export interface Transaction {
   readonly memoryType: MemoryType;
   /** Stores of the program that went into it; 1 but for gathered writes. */
   readonly stores: number;
-  /** Access that waits for the answer; null for a write that was acknowledged early. */
+  /** Access that waits for the answer; null for a write that was acknowledged early, and for speculation. */
   readonly access: number | null;
+}
+
+/** Physical addresses from `start` to before `end`. */
+export interface PaRange {
+  readonly start: Pa;
+  readonly end: Pa;
+}
+
+/** The range that holds `address`. @param ranges sorted, without overlap */
+export function rangeAt<R extends PaRange>(ranges: readonly R[], address: number): R | undefined {
+  let low = 0;
+  let high = ranges.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const range = ranges[middle] as R;
+    if (address < range.start) high = middle - 1;
+    else if (address >= range.end) low = middle + 1;
+    else return range;
+  }
+  return undefined;
+}
+
+/** `size` bytes of a value, lowest address first (a guest is little-endian). */
+export function bytesOfValue(value: bigint, size: number): number[] {
+  return Array.from({ length: size }, (_, at) => Number((value >> BigInt(at * 8)) & 0xffn));
+}
+
+/** The value of bytes in ascending address order. */
+export function valueOfBytes(bytes: readonly number[]): bigint {
+  return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }

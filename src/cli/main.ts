@@ -47,7 +47,7 @@ function complaint(error: unknown, argv: readonly string[]): string {
     return `${what}; see 'stagetwo ${isKnown ? `${command} ` : ''}--help'`;
   }
   const stack = error instanceof Error ? error.stack : undefined;
-  if (process.env['STAGETWO_DEBUG'] !== undefined && stack !== undefined) return stack;
+  if (process.env.STAGETWO_DEBUG !== undefined && stack !== undefined) return stack;
   const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return `this is a fault of stagetwo itself: ${oneLine(reason)}; STAGETWO_DEBUG=1 shows where`;
 }

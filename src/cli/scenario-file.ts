@@ -32,7 +32,7 @@ export async function loadScenario(argument: string): Promise<ScenarioFile> {
   const file = findScenario(argument);
   const path = shown(file);
   const module = await importFile(file, path);
-  const scenario: unknown = module['default'];
+  const scenario: unknown = module.default;
   if (scenario === undefined) {
     throw new InputError(path, 'has no default export', "write 'export default scenario(name, story)'");
   }

@@ -47,13 +47,13 @@ export function createStyle(enabled: boolean): Style {
 
 /** NO_COLOR wins over FORCE_COLOR; a pipe and TERM=dumb get none (https://no-color.org). */
 function wantsColour(environment: NodeJS.ProcessEnv, isTty: boolean): boolean {
-  if ((environment['NO_COLOR'] ?? '') !== '') return false;
-  if ((environment['FORCE_COLOR'] ?? '0') !== '0') return true;
-  return isTty && environment['TERM'] !== 'dumb';
+  if ((environment.NO_COLOR ?? '') !== '') return false;
+  if ((environment.FORCE_COLOR ?? '0') !== '0') return true;
+  return isTty && environment.TERM !== 'dumb';
 }
 
 function widthOf(environment: NodeJS.ProcessEnv, ttyColumns: number | undefined): number {
-  const asked = Number(environment['COLUMNS']);
+  const asked = Number(environment.COLUMNS);
   const columns = ttyColumns ?? (Number.isInteger(asked) && asked > 0 ? asked : DEFAULT_COLUMNS);
   return Math.min(MAX_COLUMNS, Math.max(MIN_COLUMNS, columns));
 }

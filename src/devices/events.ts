@@ -1,38 +1,64 @@
 // What happens at devices, in the past tense. `device` is the number of the device's slice. Devices see transactions
 // at their own physical addresses and MMIO exits at the guest's; they never see the host or another device.
 
+import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { DeviceDescription } from './description.ts';
+
+/** Whose access it is: numbers of the slices, and the vCPU's number in its VM, by which a GIC banks registers. */
+export interface Requester {
+  readonly vm: number;
+  readonly vcpu: number;
+  readonly index: number;
+}
+
+interface AtDevice {
+  readonly device: number;
+  /** Number of the region in the device's description. */
+  readonly region: number;
+  /** Bytes from the start of the region. */
+  readonly offset: number;
+  readonly size: number;
+  readonly by: Requester;
+  /** Name of the register in its datasheet's spelling; null for plain memory. */
+  readonly register: string | null;
+  /** What the access did besides moving a value, in words; null for nothing. */
+  readonly effect: string | null;
+}
 
 export type DeviceEvent =
   | { readonly type: 'device-plugged'; readonly device: number; readonly description: DeviceDescription }
+  /** From here on MMIO exits of this VM in [gpa, gpa + size of the region) are the device's. */
+  | {
+      readonly type: 'mmio-window-opened';
+      readonly device: number;
+      readonly region: number;
+      readonly vm: number;
+      readonly gpa: Ipa;
+    }
   /** The command register (offset 4) of a PCI function's config space was written; 16 bits. */
   | { readonly type: 'pci-command-written'; readonly device: string; readonly value: number }
+  /** KVM_IRQ_LINE: an interrupt line of a VM changed; `cpu` is the vCPU in its VM for PPIs, null for SPIs. */
+  | {
+      readonly type: 'interrupt-line-changed';
+      readonly device: number;
+      readonly vm: number;
+      readonly cpu: number | null;
+      readonly intid: number;
+      readonly level: boolean;
+    }
   /** A register or a byte range of a region was read; `value` is what the device gave, little-endian. */
+  | (AtDevice & { readonly type: 'device-read'; readonly value: bigint })
+  /** `bytes` ascend by address; null where the program gave no value. */
+  | (AtDevice & { readonly type: 'device-written'; readonly bytes: readonly number[] | null })
+  /** Nothing claimed the address: reads give all ones, as a PCIe root complex completes them; writes are lost. */
   | {
-      readonly type: 'device-read';
-      readonly device: number;
-      readonly region: number;
-      readonly offset: number;
+      readonly type: 'transaction-unclaimed';
+      readonly pa: Pa;
+      readonly kind: 'read' | 'write';
       readonly size: number;
-      readonly value: bigint;
-      /** Name of the register in its datasheet's spelling; null for plain memory. */
-      readonly register: string | null;
-      /** What the read did besides returning a value, in words; null for nothing. */
-      readonly effect: string | null;
+      readonly by: Requester;
+      readonly because: 'memory-space-disabled' | 'no-device';
     }
-  | {
-      readonly type: 'device-written';
-      readonly device: number;
-      readonly region: number;
-      readonly offset: number;
-      readonly size: number;
-      /** Bytes in ascending order; null where the program gave no value. */
-      readonly bytes: readonly number[] | null;
-      readonly register: string | null;
-      readonly effect: string | null;
-    }
-  /** Nothing claimed the address: reads give all ones, as a PCIe root complex completes them. */
-  | { readonly type: 'transaction-unclaimed'; readonly pa: number; readonly kind: 'read' | 'write' }
   /** The answer to a transaction that an access waits for; `value` is null for a write. */
   | {
       readonly type: 'transaction-answered';
@@ -41,5 +67,10 @@ export type DeviceEvent =
       readonly access: number;
       readonly value: bigint | null;
     }
-  /** User space answered an MMIO exit; `value` is null for a write. */
-  | { readonly type: 'mmio-answered'; readonly vm: number; readonly vcpu: number; readonly value: bigint | null };
+  /** User space or the kernel emulated an MMIO access; `value` is null for a write and where it is not known. */
+  | {
+      readonly type: 'mmio-answered';
+      readonly vm: number;
+      readonly vcpu: number;
+      readonly value: bigint | null;
+    };

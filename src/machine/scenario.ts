@@ -1,15 +1,15 @@
 // The scenario API: a story as code. A scenario says which devices are plugged, which VMs there are and what is
 // assigned to them, what their vCPUs run and what is expected, by kernel and by kind of device.
 
-import type { DeviceDescription } from '../devices/description.ts';
-import type { GuestProgram, Signal } from '../guest/program.ts';
+import type { DeviceDescription, DeviceKind } from '../devices/description.ts';
+import type { Signal } from '../guest/program.ts';
 import type { Check } from './expect.ts';
+import type { Variant, VaryDevice } from './report.ts';
 import type { Definition } from './scenario-definition.ts';
-import { defined } from './scenario-definition.ts';
+import { emptyDefinition } from './scenario-definition.ts';
 import type { DeviceHandle, VmHandle, VmOptions } from './scenario-handles.ts';
 import { deviceHandle, vmHandle } from './scenario-handles.ts';
 import type { VmmProgram } from './scenario-vmm.ts';
-import type { ScenarioRun, Variant, VaryDevice } from './report.ts';
 
 /** A story that can be run under any kernel; the default export of a file in `scenarios`. */
 export interface Scenario {
@@ -39,8 +39,6 @@ export interface Asked {
   /** The first VM. */
   readonly vm: VmHandle;
   readonly vms: readonly VmHandle[];
-  /** The first device. */
-  readonly device: DeviceHandle;
   readonly devices: readonly DeviceHandle[];
   readonly kernel: string;
   readonly variant: Variant;
@@ -50,22 +48,31 @@ export type Expectation = (asked: Asked) => Check | readonly Check[];
 
 /** Under which kernels and with which devices something is expected; absent is under all. */
 export interface When {
+  /** Names of presets: `6.12`. */
   readonly kernel?: string | readonly string[];
-  /** Kind of the first pass-through device in the run. */
-  readonly device?: DeviceKindName | readonly DeviceKindName[];
+  /** Kind of the first device in the run, as plugged or as varied. */
+  readonly device?: DeviceWhen | readonly DeviceWhen[];
 }
 
-export type DeviceKindName = VaryDevice | 'emulated' | 'gicv2';
+export type DeviceWhen = VaryDevice | DeviceKind;
 
 export interface Expect {
   /** Of every run. */
   always(expectation: Expectation): void;
   /** Of runs under these kernels, named as presets are: `6.12`. */
   kernel(kernel: string | readonly string[], expectation: Expectation): void;
-  /** Of runs whose first pass-through device is of that kind, `--vary device=...` included. */
-  device(kind: DeviceKindName | readonly DeviceKindName[], expectation: Expectation): void;
+  /** Of runs whose first device is of that kind, as plugged or as varied. */
+  device(kind: DeviceWhen | readonly DeviceWhen[], expectation: Expectation): void;
   /** Of runs that meet all conditions. */
   when(when: When, expectation: Expectation): void;
+}
+
+/** A scenario once told: what there is, and what is expected of it. */
+export interface Told {
+  readonly definition: Definition;
+  readonly expectations: readonly { readonly when: When; readonly expectation: Expectation }[];
+  readonly vms: readonly VmHandle[];
+  readonly devices: readonly DeviceHandle[];
 }
 
 /** @param tell called anew for each run; everything in it is given, nothing is to be kept outside */
@@ -74,44 +81,71 @@ export function scenario(name: string, tell: (story: Story) => void): Scenario {
 }
 
 /**
- * The story told: what there is, before anything runs.
+ * Tells the story: what there is, before anything runs.
  * @throws RangeError where the story contradicts itself, such as two VMs of one name
  */
-export function define(story: Scenario): Definition {
-  const definition = defined(story.name);
-  const { devices, vms, vmmPrograms, expectations } = definition;
-  const when = (conditions: When, expectation: Expectation): void => {
-    expectations.push({ when: conditions, expectation });
+export function tellScenario(story: Scenario): Told {
+  const definition = emptyDefinition(story.name);
+  const expectations: { when: When; expectation: Expectation }[] = [];
+  const vms: VmHandle[] = [];
+  const devices: DeviceHandle[] = [];
+  const add = (when: When, expectation: Expectation): void => {
+    expectations.push({ when, expectation });
+  };
+  const kept = <T>(list: T[], item: T): T => {
+    list.push(item);
+    return item;
   };
   story.tell({
     host: {
-      plug: (device) => deviceHandle(definition, device),
-      vm: (name, options = {}) => vmHandle(definition, name, options),
-      run: (program) => void vmmPrograms.push(program),
+      plug: (device) => kept(devices, deviceHandle(definition, device)),
+      vm: (name, options = {}) => kept(vms, vmHandle(definition, name, options)),
+      run: (program) => void definition.vmmPrograms.push(program),
       signal: (name) => ({ signal: name }),
     },
     expect: {
-      always: (expectation) => when({}, expectation),
-      kernel: (kernel, expectation) => when({ kernel }, expectation),
-      device: (device, expectation) => when({ device }, expectation),
-      when,
+      always: (expectation) => add({}, expectation),
+      kernel: (kernel, expectation) => add({ kernel }, expectation),
+      device: (device, expectation) => add({ device }, expectation),
+      when: add,
     },
   });
-  return definition;
-}
-
-/** Kernels and devices that a scenario's expectations name: what it has something to say about. */
-export interface Outline {
-  readonly name: string;
-  readonly kernels: readonly string[];
-  readonly devices: readonly string[];
-  readonly vms: readonly string[];
-  readonly plugged: readonly string[];
+  if (vms.length === 0) throw new RangeError(`scenario '${story.name}' has no VM; give it one with host.vm()`);
+  return { definition, expectations, vms, devices };
 }
 
 /** What a scenario is about, without running it. */
-export function outline(story: Scenario): Outline {
-  return {} as Outline;
+export interface Outline {
+  readonly name: string;
+  /** Kernels that its expectations name, in the order they first do. */
+  readonly kernels: readonly string[];
+  /** Kinds of devices that its expectations name. */
+  readonly deviceKinds: readonly string[];
+  readonly devices: readonly string[];
+  readonly vms: readonly string[];
 }
 
-export type { GuestProgram, ScenarioRun };
+/** @throws RangeError where the story contradicts itself */
+export function outline(story: Scenario): Outline {
+  const { definition, expectations } = tellScenario(story);
+  const named = (field: keyof When): string[] => [
+    ...new Set(expectations.flatMap(({ when }) => listOf(when[field]))),
+  ];
+  return {
+    name: story.name,
+    kernels: named('kernel'),
+    deviceKinds: named('device'),
+    devices: definition.devices.map(({ name }) => name),
+    vms: definition.vms.map(({ name }) => name),
+  };
+}
+
+/** Whether something expected under these conditions is expected of a run. */
+export function isAsked(when: When, kernel: string, device: DeviceWhen | null): boolean {
+  const meets = (wanted: string | readonly string[] | undefined, is: string | null): boolean =>
+    wanted === undefined || (is !== null && listOf(wanted).includes(is));
+  return meets(when.kernel, kernel) && meets(when.device, device);
+}
+
+const listOf = (value: string | readonly string[] | undefined): readonly string[] =>
+  value === undefined ? [] : typeof value === 'string' ? [value] : value;

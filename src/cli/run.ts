@@ -1,0 +1,44 @@
+// `stagetwo run`: one scenario under one kernel or several, each run told as a story.
+
+import type { ScenarioRun } from '../machine/report.ts';
+import { runScenario } from '../machine/runner.ts';
+import { kernelNamed, newestKernel } from './kernel-name.ts';
+import { runDocument } from './run-document.ts';
+import { eventLines, storyLines } from './run-story.ts';
+import { inScenario, loadScenario } from './scenario-file.ts';
+import type { Terminal } from './terminal.ts';
+import { toJson } from './words.ts';
+
+export interface RunOptions {
+  readonly kernel?: readonly string[];
+  readonly seed?: number;
+  readonly events?: boolean;
+  readonly json?: boolean;
+}
+
+/**
+ * @param argument path or name of a scenario
+ * @returns exit status: 1 where an expectation failed
+ * @throws InputError for an unknown kernel and for a file that is no working scenario
+ */
+export async function run(argument: string, options: RunOptions, terminal: Terminal): Promise<number> {
+  const kernels = (options.kernel ?? [newestKernel()]).map((name) => kernelNamed(name).name);
+  const { path, scenario } = await loadScenario(argument);
+  const seed = options.seed === undefined ? {} : { seed: options.seed };
+  const runs = kernels.map((kernel, index): ScenarioRun => {
+    terminal.progress(`running ${path} on ${kernel} (${index + 1} of ${kernels.length})`);
+    return inScenario(path, () => runScenario(scenario, { kernel, ...seed }));
+  });
+  const withEvents = options.events === true;
+  if (options.json === true) {
+    const documents = runs.map((it) => runDocument(it, withEvents));
+    terminal.out(toJson(documents.length === 1 ? documents[0] : documents));
+  } else {
+    const blocks = runs.map((it) => [
+      ...storyLines(it, terminal),
+      ...(withEvents ? ['', ...eventLines(it.events, terminal)] : []),
+    ]);
+    terminal.out(`${blocks.map((lines) => lines.join('\n')).join('\n\n\n')}\n`);
+  }
+  return runs.every(({ ok }) => ok) ? 0 : 1;
+}

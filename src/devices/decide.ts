@@ -1,0 +1,128 @@
+// What a device does about a transaction or an emulated access: pure, from its slice to the reads and writes of its
+// registers and the answer. Registers change in evolve, by the rules they declare.
+
+import type { Transaction } from '../arch/transaction.ts';
+import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
+import type { Region } from './description.ts';
+import { regionOf } from './description.ts';
+import type { DeviceEvent, Requester } from './events.ts';
+import { gicEffect, readGic } from './gicv2/device.ts';
+import type { RegionPiece } from './pieces.ts';
+import { answers, bytesFor, piecesOf } from './pieces.ts';
+import { readPiece } from './plain-region.ts';
+import type { DeviceState } from './state.ts';
+
+/** A transaction that the interconnect brought to a region. */
+export interface TransactionInput {
+  readonly by: Requester;
+  readonly transaction: Transaction;
+  readonly region: number;
+  /** Bytes from the start of the region. */
+  readonly offset: number;
+}
+
+/** A load or store that KVM decoded for whoever emulates it. */
+export interface MmioInput {
+  readonly by: Requester;
+  readonly region: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly write: boolean;
+  /** Value of a store; null where it is not known, and for loads. */
+  readonly value: bigint | null;
+}
+
+/** A transaction that reached the region of a device. @param id number of the device's slice */
+export function decideTransaction(device: DeviceState, id: number, input: TransactionInput): DeviceEvent[] {
+  const { by, transaction } = input;
+  if (!device.memoryEnabled) return unclaimedTransaction(by, transaction, 'memory-space-disabled');
+  const { events, value } = performed(device, id, { ...input, ...transaction });
+  return [...events, ...answered(by, transaction, value)];
+}
+
+/** No device is there: an all-ones completion, as PCIe root complexes give. */
+export function unclaimedTransaction(
+  by: Requester,
+  transaction: Transaction,
+  because: 'memory-space-disabled' | 'no-device',
+): DeviceEvent[] {
+  const { kind, pa, size } = transaction;
+  const value = kind === 'read' ? 2n ** BigInt(size * 8) - 1n : null;
+  return [
+    { type: 'transaction-unclaimed', pa, kind, size, by, because },
+    ...answered(by, transaction, value),
+  ];
+}
+
+function answered(by: Requester, { access }: Transaction, value: bigint | null): DeviceEvent[] {
+  const { vm, vcpu } = by;
+  return access === null ? [] : [{ type: 'transaction-answered', vm, vcpu, access, value }];
+}
+
+/** An access in a window of an emulated device, or at the distributor that the kernel emulates. */
+export function decideMmio(device: DeviceState, id: number, input: MmioInput): DeviceEvent[] {
+  const { by, size, write } = input;
+  const bytes = input.value === null ? null : bytesOfValue(input.value, size);
+  const { events, value } = performed(device, id, { ...input, kind: write ? 'write' : 'read', bytes });
+  return [...events, { type: 'mmio-answered', vm: by.vm, vcpu: by.vcpu, value }];
+}
+
+interface Request {
+  readonly by: Requester;
+  readonly kind: 'read' | 'write';
+  readonly region: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly bytes: readonly number[] | null;
+}
+
+function performed(
+  device: DeviceState,
+  id: number,
+  request: Request,
+): { readonly events: DeviceEvent[]; readonly value: bigint | null } {
+  const region = regionOf(device.description, request.region);
+  const events: DeviceEvent[] = [];
+  const read: number[] = [];
+  for (const piece of requestPieces(device, region, request)) {
+    const at = {
+      device: id,
+      region: region.index,
+      offset: piece.offset,
+      size: piece.size,
+      by: request.by,
+      register: piece.register?.name ?? null,
+      effect: effectOf(device, request, piece),
+    };
+    if (request.kind === 'read') {
+      const bytes = valueRead(device, region, request, piece);
+      read.push(...bytes);
+      events.push({ type: 'device-read', ...at, value: valueOfBytes(bytes) });
+    } else {
+      events.push({ type: 'device-written', ...at, bytes: bytesFor(piece, request.offset, request.bytes) });
+    }
+  }
+  return { events, value: request.kind === 'read' ? valueOfBytes(read) : null };
+}
+
+/** A GIC decodes the access as it came, so that a wrong size answers nothing; others cut at register boundaries. */
+function requestPieces(device: DeviceState, region: Region, { offset, size }: Request): RegionPiece[] {
+  const pieces = piecesOf(region, offset, size);
+  if (device.description.kind !== 'gicv2' || pieces.length === 1) return pieces;
+  return [{ offset, size, register: pieces[0]?.register ?? null }];
+}
+
+function valueRead(device: DeviceState, region: Region, request: Request, piece: RegionPiece): readonly number[] {
+  if (device.description.kind === 'gicv2') return readGic(device.vgics[request.by.vm], request.by.index, piece);
+  const state = device.regions[region.index];
+  return state === undefined ? [] : readPiece(region, state, piece);
+}
+
+function effectOf(device: DeviceState, request: Request, piece: RegionPiece): string | null {
+  const { register } = piece;
+  if (register === null) return null;
+  if (!answers(piece)) return `RAZ/WI: ${register.name} does not answer ${piece.size} bytes here`;
+  const declared = request.kind === 'read' ? register.readEffect : register.writeEffect;
+  if (device.description.kind !== 'gicv2' || request.kind === 'write') return declared;
+  return gicEffect(device.vgics[request.by.vm], request.by.index, piece, declared);
+}

@@ -1,0 +1,68 @@
+// How an event changes a device's slice: mutation of a draft or a plain object, total, without policy. Registers follow
+// the rules of their declaration, interrupts those of the GIC.
+
+import type { Vgic } from './gicv2/vgic.ts';
+import { initialVgic, withLine } from './gicv2/vgic.ts';
+import { afterGicRead, afterGicWrite } from './gicv2/device.ts';
+import { PCI_COMMAND_MEMORY } from './description.ts';
+import type { DeviceEvent } from './events.ts';
+import { piecesOf } from './pieces.ts';
+import { afterRead, afterWrite } from './plain-region.ts';
+import type { DeviceState } from './state.ts';
+
+/** Besides its own events: a VM got a GICv2 with so many vCPUs. */
+export type DeviceInput =
+  | DeviceEvent
+  | { readonly type: 'vgic-initialised'; readonly vm: number; readonly vcpus: number };
+
+export function evolveDevice(device: DeviceState, event: DeviceInput): void {
+  switch (event.type) {
+    case 'pci-command-written':
+      device.memoryEnabled = (event.value & PCI_COMMAND_MEMORY) !== 0;
+      return;
+    case 'mmio-window-opened': {
+      const size = device.description.regions.find(({ index }) => index === event.region)?.size ?? 0;
+      device.windows = [...device.windows, { vm: event.vm, region: event.region, gpa: event.gpa, size }];
+      return;
+    }
+    case 'vgic-initialised':
+      device.vgics[event.vm] = initialVgic(event.vcpus);
+      return;
+    case 'interrupt-line-changed':
+      changeVgic(device, event.vm, (vgic) => withLine(vgic, event.intid, event.cpu ?? 0, event.level));
+      return;
+    case 'device-read':
+    case 'device-written':
+      accessed(device, event);
+      return;
+    default:
+      return;
+  }
+}
+
+type AccessEvent = Extract<DeviceEvent, { readonly type: 'device-read' | 'device-written' }>;
+
+function accessed(device: DeviceState, event: AccessEvent): void {
+  const region = device.description.regions.find(({ index }) => index === event.region);
+  const state = device.regions[event.region];
+  if (region === undefined || state === undefined) return;
+  if (device.description.kind === 'gicv2') {
+    const register = piecesOf(region, event.offset, event.size)[0]?.register ?? null;
+    const piece = { offset: event.offset, size: event.size, register };
+    changeVgic(device, event.by.vm, (vgic) =>
+      event.type === 'device-read'
+        ? afterGicRead(vgic, event.by.index, piece)
+        : afterGicWrite(vgic, event.by.index, piece, event.bytes),
+    );
+    return;
+  }
+  const register = region.registers.find(({ name }) => name === event.register) ?? null;
+  const piece = { offset: event.offset, size: event.size, register };
+  if (event.type === 'device-read') afterRead(state, piece);
+  else afterWrite(region, state, piece, event.bytes);
+}
+
+function changeVgic(device: DeviceState, vm: number, change: (vgic: Vgic) => Vgic): void {
+  const vgic = device.vgics[vm];
+  if (vgic !== undefined) device.vgics[vm] = change(vgic);
+}

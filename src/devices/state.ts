@@ -1,0 +1,48 @@
+// What a device remembers: one flat slice each. Registers that still have their reset value are not stored.
+
+import type { Ipa } from '../arch/addresses.ts';
+import type { DeviceDescription } from './description.ts';
+import { PCI_COMMAND_MEMORY } from './description.ts';
+import type { Vgic } from './gicv2/vgic.ts';
+import type { DeviceMemory } from './memory.ts';
+import { EMPTY_MEMORY } from './memory.ts';
+
+export interface RegionState {
+  /** By name; an absent register has its reset value. */
+  registers: Record<string, bigint>;
+  /** Bytes of offsets without a register. */
+  memory: DeviceMemory;
+}
+
+/** Where a VM sees a region of an emulated device. */
+export interface MmioWindow {
+  readonly vm: number;
+  readonly region: number;
+  readonly gpa: Ipa;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface DeviceState {
+  description: DeviceDescription;
+  /** PCI memory space enable; true for whatever is not PCI. */
+  memoryEnabled: boolean;
+  /** By the region's number. */
+  regions: Record<number, RegionState>;
+  windows: readonly MmioWindow[];
+  /** GICv2: the distributor and CPU interfaces of each VM, by the VM's number. */
+  vgics: Record<number, Vgic>;
+}
+
+export function initialDevice(description: DeviceDescription): DeviceState {
+  const regions = description.regions.map(({ index }) => [index, initialRegion()] as const);
+  return {
+    description,
+    memoryEnabled: description.kind !== 'vfio-pci' || (description.command & PCI_COMMAND_MEMORY) !== 0,
+    regions: Object.fromEntries(regions),
+    windows: [],
+    vgics: {},
+  };
+}
+
+const initialRegion = (): RegionState => ({ registers: {}, memory: EMPTY_MEMORY });

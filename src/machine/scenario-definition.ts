@@ -1,0 +1,70 @@
+// What a scenario comes to once it is told: devices, VMs with their assignments and programs, and the programs of
+// the VMM. Still in the scenario's own terms; scenario-setup.ts gives it addresses and turns it into events.
+
+import type { Ipa } from '../arch/addresses.ts';
+import type { DeviceDescription } from '../devices/description.ts';
+import type { GuestProgram } from '../guest/program.ts';
+import type { Vgic } from '../host/calls.ts';
+import type { VmmProgram } from './scenario-vmm.ts';
+
+/** How a VMM maps a region into its process; a device is mapped by its own driver unless a scenario says otherwise. */
+export type MapAs = 'vfio-pci' | 'vfio-platform' | 'devmem' | 'sysfs';
+
+/** A region of a device, as a VMM can assign it. */
+export interface RegionRef {
+  readonly device: string;
+  /** Number of the region in its device: the BAR of a PCI function. */
+  readonly index: number;
+  /** Device and region: `gpu.BAR0`. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface Assignment {
+  readonly region: RegionRef;
+  readonly ipa: Ipa;
+  /** KVM_MEM_READONLY. */
+  readonly readonly: boolean;
+  /** Null for the device's own driver. */
+  readonly as: MapAs | null;
+}
+
+export interface VmDefinition {
+  readonly name: string;
+  /** Number of the VM's slice. */
+  readonly id: number;
+  /** Bytes of RAM at RAM_IPA. */
+  readonly ram: number;
+  readonly ipaBits: number;
+  readonly vgic: Vgic | null;
+  /** What the VMM does when KVM_RUN fails: gives up, or steps over the instruction and goes on. */
+  readonly onRunError: 'stop' | 'skip';
+  /** Capabilities that the VMM enables, with their argument. */
+  readonly capabilities: Readonly<Record<string, number>>;
+  readonly assignments: Assignment[];
+  /** Number of the vCPU to what it runs. */
+  readonly programs: Map<number, GuestProgram>;
+  /** Highest number of a vCPU so far, at least 0. */
+  lastVcpu: number;
+}
+
+export interface Definition {
+  readonly name: string;
+  readonly devices: DeviceDescription[];
+  readonly vms: VmDefinition[];
+  readonly vmmPrograms: VmmProgram[];
+}
+
+/** Where RAM starts in every VM, as on QEMU's virt machine. */
+export const RAM_IPA = 0x4000_0000 as Ipa;
+
+/** Name of a vGICv2's CPU interface in reports. */
+export const GICC_NAME = 'gic.GICV';
+
+export const emptyDefinition = (name: string): Definition => ({
+  name,
+  devices: [],
+  vms: [],
+  vmmPrograms: [],
+});

@@ -1,0 +1,66 @@
+// What the VMM's process and the host's administrator do while guests run: generators that yield one action at a time
+// and get its errno back. Actions are those of QEMU, VFIO and KVM in their own names.
+
+import type { Signal } from '../guest/program.ts';
+import type { Prot } from '../host/vma.ts';
+
+/** An assigned region of a VM, as its handle has it. */
+export interface AssignedRegion {
+  readonly vm: string;
+  readonly name: string;
+}
+
+export type VmmOp =
+  | { readonly kind: 'pci-command'; readonly device: string; readonly memory: boolean }
+  | { readonly kind: 'mprotect'; readonly region: AssignedRegion; readonly prot: Prot }
+  | { readonly kind: 'munmap'; readonly region: AssignedRegion }
+  | { readonly kind: 'delete-slot' | 'add-slot'; readonly region: AssignedRegion }
+  | { readonly kind: 'raise' | 'await'; readonly signal: string };
+
+/** errno of the call; 0 where all went well, and for what is no call. */
+export interface VmmResult {
+  readonly errno: number;
+}
+
+export type VmmSteps = Generator<VmmOp, VmmResult, VmmResult>;
+
+export type VmmProgram = (vmm: Vmm) => Generator<VmmOp, void, VmmResult>;
+
+/** What a program of the VMM can do; each is a generator: `yield* vmm.pciCommand(...)`. */
+export interface Vmm {
+  /** Writes a PCI function's command register: memory decoding on or off, as vfio-pci sees it. */
+  pciCommand(device: { readonly name: string }, command: { readonly memory: boolean }): VmmSteps;
+  /** VFIO_DEVICE_RESET: the BARs are zapped, then decode again (vfio_pci_zap_and_down_write_memory_lock). */
+  reset(device: { readonly name: string }): VmmSteps;
+  /** mprotect() of the VMM's mapping of the region. */
+  mprotect(region: AssignedRegion, prot: Prot): VmmSteps;
+  /** munmap() of the VMM's mapping of the region; the memslot stays. */
+  munmap(region: AssignedRegion): VmmSteps;
+  /** KVM_SET_USER_MEMORY_REGION with size 0: accesses become MMIO exits. */
+  deleteSlot(region: AssignedRegion): VmmSteps;
+  /** The slot as it was assigned. */
+  addSlot(region: AssignedRegion): VmmSteps;
+  raise(signal: Signal): VmmSteps;
+  await(signal: Signal): VmmSteps;
+}
+
+function* one(op: VmmOp): VmmSteps {
+  return yield op;
+}
+
+function* reset(device: string): VmmSteps {
+  yield { kind: 'pci-command', device, memory: false };
+  return yield { kind: 'pci-command', device, memory: true };
+}
+
+/** What every program of the VMM is given: it keeps no state of its own. */
+export const VMM: Vmm = {
+  pciCommand: ({ name }, { memory }) => one({ kind: 'pci-command', device: name, memory }),
+  reset: ({ name }) => reset(name),
+  mprotect: (region, prot) => one({ kind: 'mprotect', region, prot }),
+  munmap: (region) => one({ kind: 'munmap', region }),
+  deleteSlot: (region) => one({ kind: 'delete-slot', region }),
+  addSlot: (region) => one({ kind: 'add-slot', region }),
+  raise: ({ signal }) => one({ kind: 'raise', signal }),
+  await: ({ signal }) => one({ kind: 'await', signal }),
+};

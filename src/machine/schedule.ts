@@ -1,0 +1,66 @@
+// Who goes next: of all programs that can take a step, a seeded generator picks one, at every access and at every
+// stage of a fault. The turns taken are the schedule; given back, they are taken again.
+
+import type { PrngState } from './prng.ts';
+import { nextBelow } from './prng.ts';
+
+/** Something that takes turns: a vCPU's program, or one of the VMM. */
+export interface Actor {
+  /** Number in the schedule. */
+  readonly id: number;
+  /** What it is called in messages. */
+  readonly name: string;
+  /** `waiting` can become ready by what others do; `done` never. */
+  status(): 'ready' | 'waiting' | 'done';
+  /** One turn; called only when ready. */
+  step(): void;
+}
+
+export interface Turns {
+  /** Numbers of the actors in the order of their turns. */
+  readonly schedule: readonly number[];
+  /** Names of actors that waited when nobody could go on. */
+  readonly stuck: readonly string[];
+  readonly prng: PrngState;
+}
+
+/** More turns than any story needs; a program that never ends is stopped here. */
+const MOST_TURNS = 10_000_000;
+
+/**
+ * Lets the actors take turns until none is ready.
+ * @param given turns to take first, as an earlier run recorded them
+ * @throws RangeError if a given turn is that of an actor that cannot take it, or the turns do not end
+ */
+export function takeTurns(actors: readonly Actor[], seed: number, given: readonly number[] = []): Turns {
+  const schedule: number[] = [];
+  let prng: PrngState = seed >>> 0;
+  for (;;) {
+    const ready = actors.filter((actor) => actor.status() === 'ready');
+    const [first] = ready;
+    if (first === undefined) break;
+    if (schedule.length === MOST_TURNS) throw new RangeError(`after ${MOST_TURNS} turns the programs go on`);
+    const named = given[schedule.length];
+    let next = first;
+    if (named !== undefined) next = givenActor(ready, named, schedule.length);
+    else if (ready.length > 1) {
+      const drawn = nextBelow(prng, ready.length);
+      prng = drawn.state;
+      next = ready[drawn.value] ?? first;
+    }
+    schedule.push(next.id);
+    next.step();
+  }
+  if (given.length > schedule.length) {
+    throw new RangeError(`the schedule has ${given.length} turns, but after ${schedule.length} all had ended`);
+  }
+  const stuck = actors.filter((actor) => actor.status() === 'waiting').map(({ name }) => name);
+  return { schedule, stuck, prng };
+}
+
+function givenActor(ready: readonly Actor[], id: number, turn: number): Actor {
+  const found = ready.find((actor) => actor.id === id);
+  if (found !== undefined) return found;
+  const names = ready.map((actor) => `${actor.id} (${actor.name})`).join(', ');
+  throw new RangeError(`turn ${turn} of the schedule names ${id}, which cannot go; ready are ${names}`);
+}
