@@ -23,6 +23,8 @@ export interface CpuFeatures {
   readonly lpa2: boolean;
   /** FEAT_HAFDBS at stage 2: hardware sets the access flag. */
   readonly hardwareAccessFlag: boolean;
+  /** FEAT_TLBIRANGE; KVM then invalidates ranges instead of a whole VM. */
+  readonly tlbiRange?: boolean;
   /** FEAT_VHE with HCR_EL2.E2H in use; 16-bit VMIDs come with it on the processors measured. */
   readonly vhe: boolean;
   /** KVM_CAP_ARM_VM_IPA_SIZE: 32 to 52 bits. */

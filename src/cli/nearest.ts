@@ -21,13 +21,13 @@ export function editDistance(a: string, b: string): number {
 /** The nearest candidate, or null where none is near enough to be a slip of the hand. */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   const wanted = word.slice(0, 100).toLowerCase();
-  let best: { readonly name: string; readonly distance: number } | null = null;
-  for (const name of candidates) {
-    const distance = editDistance(wanted, name.toLowerCase());
-    const isNearer = best === null || distance < best.distance;
-    // Of two equally near the one of the same length: digits are swapped more often than lost.
-    if (isNearer || (distance === best?.distance && name.length === word.length)) best = { name, distance };
-  }
+  // Of two equally near the one of the same length: digits are swapped more often than lost.
+  const ranked = [...candidates]
+    .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance || lengthGap(a.name, wanted) - lengthGap(b.name, wanted));
+  const [best] = ranked;
   const allowed = Math.max(2, Math.floor(wanted.length / 3));
-  return best !== null && best.distance <= allowed ? best.name : null;
+  return best !== undefined && best.distance <= allowed ? best.name : null;
 }
+
+const lengthGap = (name: string, word: string): number => Math.abs(name.length - word.length);

@@ -53,7 +53,10 @@ export function fateOf(vm: VmReport): { readonly text: string; readonly tone: To
   const open = vm.vcpus.filter(({ finished }) => !finished).length;
   if (open > 0) return { text: `lives, ${open} of ${vm.vcpus.length} vCPUs never finished`, tone: 'bad' };
   if (vm.skipped.length > 0) {
-    return { text: `lives, the VMM stepped over ${grouped(vm.skipped.length)} errors of KVM_RUN`, tone: 'plain' };
+    return {
+      text: `lives, the VMM stepped over ${grouped(vm.skipped.length)} errors of KVM_RUN`,
+      tone: 'plain',
+    };
   }
   return { text: 'lives, its programs ran to their end', tone: 'good' };
 }

@@ -100,7 +100,9 @@ function deviceLines(run: ScenarioRun, { columns: width, style }: Terminal): str
 }
 
 function stuckLines({ stuck }: ScenarioRun, { style }: Terminal): string[] {
-  return stuck.length === 0 ? [] : ['', style.bad(`waiting for a signal that nobody raised: ${stuck.join(', ')}`)];
+  return stuck.length === 0
+    ? []
+    : ['', style.bad(`waiting for a signal that nobody raised: ${stuck.join(', ')}`)];
 }
 
 function expectationLines({ expectations }: ScenarioRun, { columns: width, style }: Terminal): string[] {

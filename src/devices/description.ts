@@ -64,6 +64,10 @@ export type DeviceKind = DeviceDescription['kind'];
 /** PCI_COMMAND_MEMORY: the function answers memory accesses. */
 export const PCI_COMMAND_MEMORY = 0b10;
 
+/** Regions of a GICv2: the CPU interface, which is hardware, and the distributor, which the kernel emulates. */
+export const GICV = 0;
+export const GICD = 1;
+
 /** @throws RangeError that names the device and the regions it has */
 export function regionOf(device: DeviceDescription, index: number): Region {
   const region = device.regions.find((candidate) => candidate.index === index);

@@ -3,7 +3,7 @@
 
 import type { Pa } from '../arch/addresses.ts';
 import type { DeviceDescription, Region } from './description.ts';
-import { regionOf } from './description.ts';
+import { GICV, regionOf } from './description.ts';
 
 /** The VMA of a mapped region; `offset` bytes into it where the mapping begins there. */
 export interface PfnmapBacking {
@@ -72,7 +72,7 @@ export function mmapRegion(device: DeviceDescription, index: number, host: MmapH
 }
 
 function refusal(device: DeviceDescription, region: Region, pageSize: number): MmapRefusal | null {
-  if (device.kind === 'gicv2') return 'mapped-by-kvm';
+  if (device.kind === 'gicv2') return region.index === GICV ? 'mapped-by-kvm' : 'no-host-memory';
   if (device.kind === 'emulated') return 'no-host-memory';
   if (region.space === 'io') return 'io-bar';
   if (device.kind === 'vfio-pci' && region.size < pageSize) return 'region-smaller-than-page';

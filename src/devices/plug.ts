@@ -10,8 +10,8 @@ import type {
   Region,
   VfioPciDescription,
 } from './description.ts';
-import { PCI_COMMAND_MEMORY } from './description.ts';
-import { GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
+import { GICD, GICV, PCI_COMMAND_MEMORY } from './description.ts';
+import { GICD_REGISTERS, GICD_SIZE, GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
 import type { RegisterInput } from './register.ts';
 import { registersOf } from './register.ts';
 import type { Size } from './sizes.ts';
@@ -119,8 +119,9 @@ export function gicv2(name = 'gic', input: Gicv2Input = {}): Gicv2Description {
   checkName(name);
   const at = input.pa ?? VIRT_GICV;
   if (at % 4 !== 0) throw new RangeError(`device '${name}': GICV at ${at} has to start at a multiple of 4`);
-  const region = { name: 'GICV', size: GICV_SIZE, pa: at, registers: GICV_REGISTERS };
-  return { kind: 'gicv2', name, regions: [regionFrom(name, region, 0)] };
+  const gicv = { name: 'GICV', size: GICV_SIZE, pa: at, registers: GICV_REGISTERS };
+  const gicd = { name: 'GICD', size: GICD_SIZE, registers: GICD_REGISTERS };
+  return { kind: 'gicv2', name, regions: [regionFrom(name, gicv, GICV), regionFrom(name, gicd, GICD)] };
 }
 
 /** A device that the VMM emulates; a scenario opens windows of VMs to it. @throws RangeError for bad registers */

@@ -47,6 +47,10 @@ export const BECAUSE = {
   mapped: 'the leaf is in place, the instruction runs again',
   'access-flag': 'the access flag is set, the instruction runs again',
   'permission-relaxed': 'the permissions are widened, the attributes stay',
+  // Why an entry is broken before another is made.
+  'leaf-replaced': 'the leaf gets another address or other attributes',
+  'block-replaced-by-table': 'a page takes the place of a block',
+  'table-replaced-by-block': 'a block takes the place of a table of pages',
   // Why the host invalidates.
   'copy-on-write': 'the host copies the page',
   'huge-page-split': 'the host splits a huge page',

@@ -22,6 +22,9 @@ interface OfVcpu extends OfVm {
   readonly vcpu: number;
 }
 
+/** Invalidation of stage-2 translations by IPA, by a range of IPAs, or of the whole VMID (DDI0487 D8.16). */
+export type Tlbi = 'IPAS2E1IS' | 'IPAS2E1' | 'RIPAS2E1IS' | 'VMALLS12E1IS';
+
 /** What a fault will put into the table; decided when the map call begins. */
 export interface MapPlan {
   readonly kind: 'map' | 'relax';
@@ -105,11 +108,25 @@ export type HostEvent =
       readonly ranges: readonly SlotRange[];
       readonly because: Because;
     })
-  /** Eager splitting: blocks of the ranges become pages with the same permissions and this MemAttr. */
+  /**
+   * Break-before-make: a valid entry was made invalid and invalidated in the TLBs, because another is to take its
+   * place. Covers everything below the entry.
+   */
+  | (OfVm & {
+      readonly type: 'stage2-broken';
+      readonly ipa: Ipa;
+      readonly level: Level;
+      readonly size: number;
+      readonly tlbi: Tlbi;
+      readonly because: Because;
+    })
+  /** Eager splitting: a block that was broken is a table of pages now, the first at `pa`. */
   | (OfVm & {
       readonly type: 'stage2-split';
-      readonly ranges: readonly SlotRange[];
-      readonly memAttr: number;
+      readonly ipa: Ipa;
+      readonly count: number;
+      readonly pa: Pa;
+      readonly attributes: LeafAttributes;
     })
   | (OfVm & {
       readonly type: 'dirty-log-changed';
@@ -130,9 +147,10 @@ export type HostEvent =
       readonly because: Because;
       readonly sizeBecause: Because | null;
     })
-  /** kvm_pgtable_stage2_relax_perms: permissions widen, attributes stay. */
+  /** kvm_pgtable_stage2_relax_perms: permissions widen, attributes stay, no break is needed. */
   | (OfVcpu & {
       readonly type: 'stage2-relaxed';
+      readonly tlbi: Tlbi;
       readonly ipa: Ipa;
       readonly attributes: LeafAttributes;
       readonly dirty: { readonly slot: number; readonly page: number } | null;

@@ -122,7 +122,14 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
         changeLeaves(vm, range, (leaf) => withAttributes(leaf, { write: false }));
       return;
     case 'stage2-split':
-      for (const range of event.ranges) splitBlocks(vm, range, event.memAttr);
+      for (let page = 0; page < event.count; page++) {
+        const offset = page * vm.geometry.granule;
+        const leaf = { outputAddress: (event.pa + offset) as Pa, attributes: event.attributes };
+        vm.table = vm.table.withLeaf(event.ipa + offset, 3, leaf);
+      }
+      return;
+    case 'stage2-broken':
+      unmapRange(vm, { slot: -1, ipa: event.ipa, size: event.size });
       return;
     case 'stage2-map-begun':
       vm.inFlight = [
@@ -194,18 +201,4 @@ function withAttributes(
   const { af = leaf.attributes.af, write = leaf.attributes.write } = fields;
   if (af === leaf.attributes.af && write === leaf.attributes.write) return leaf;
   return { ...leaf, attributes: { ...leaf.attributes, af, write } };
-}
-
-/** The pages of a split block are built anew: permissions carry over, type and access flag do not. */
-function splitBlocks(vm: VmState, range: SlotRange, memAttr: number): void {
-  const { granule } = vm.geometry;
-  for (const block of [...vm.table.leaves(range.ipa, range.ipa + range.size)]) {
-    if (block.level === 3) continue;
-    const size = levelSize(granule, block.level);
-    const attributes = { ...block.leaf.attributes, memAttr, af: true };
-    for (let offset = 0; offset < size; offset += granule) {
-      const outputAddress = (block.leaf.outputAddress + offset) as Pa;
-      vm.table = vm.table.withLeaf(block.address + offset, 3, { outputAddress, attributes });
-    }
-  }
 }

@@ -26,6 +26,10 @@ export interface KernelFeatures {
    * make. Linux 6.2; measured on 6.12.117 and absent on 6.1.192.
    */
   readonly parallelFaults: boolean;
+  /** Relaxing permissions invalidates on the local processor only. Linux 6.5. */
+  readonly relaxInvalidatesLocally: boolean;
+  /** kvm_tlb_flush_vmid_range(): TLBI RIPAS2E1IS where the processor has it. Linux 6.6. */
+  readonly rangeInvalidation: boolean;
   /** KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE. Linux 6.5; EINVAL before (measured on 6.1.192). */
   readonly eagerSplit: boolean;
   /** KVM uses FEAT_LPA2 at stage 2. Linux 6.8. */

@@ -19,6 +19,8 @@ const linux61: KernelFeatures = {
   vfioVmaList: true,
   setSpteNotifier: true,
   parallelFaults: false,
+  relaxInvalidatesLocally: false,
+  rangeInvalidation: false,
   eagerSplit: false,
   lpa2: false,
   injectedEsrSignExtended: true,
@@ -45,6 +47,8 @@ const linux66: KernelFeatures = {
   ...linux61,
   deviceBlocks: 'vma',
   parallelFaults: true,
+  relaxInvalidatesLocally: true,
+  rangeInvalidation: true,
   eagerSplit: true,
   injectedEsrSignExtended: false,
 };

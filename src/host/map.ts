@@ -1,10 +1,12 @@
 // The end of a map call: kvm_pgtable_stage2_map() and kvm_pgtable_stage2_relax_perms() as seen by other vCPUs.
 // -EAGAIN is no error: the guest runs the instruction again.
 
+import { alignDown, type Ipa } from '../arch/addresses.ts';
 import type { LeafAttributes, Stage2Leaf } from '../arch/descriptor.ts';
+import type { Level } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
 import type { Because } from './because.ts';
-import type { MapPlan } from './events.ts';
+import type { MapPlan, Tlbi } from './events.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';
 
@@ -24,8 +26,34 @@ export function retry(work: Work, vcpu: number, because: Because): void {
 function map(work: Work, vcpu: number, plan: MapPlan): void {
   const { ipa, level, pa, attributes, dirty, because, sizeBecause } = plan;
   const vm = work.id;
+  breakBeforeMake(work, ipa, level);
   emit(work, { type: 'stage2-mapped', vm, vcpu, ipa, level, pa, attributes, dirty, because, sizeBecause });
   emit(work, { type: 'guest-reentered', vm, vcpu, because: 'mapped' });
+}
+
+/**
+ * stage2_try_break_pte(): whatever is valid at the entry, above it or below it, goes before the new leaf comes, with
+ * the invalidation that its kind needs.
+ */
+export function breakBeforeMake(work: Work, ipa: Ipa, level: Level): void {
+  const found = work.vm.table.walk(ipa);
+  const { granule } = work.vm.geometry;
+  if (found.level > level) {
+    const tlbi =
+      work.host.cpu.tlbiRange === true && work.host.features.rangeInvalidation
+        ? 'RIPAS2E1IS'
+        : 'VMALLS12E1IS';
+    broken(work, ipa, level, tlbi, 'table-replaced-by-block');
+  } else if (found.leaf !== undefined) {
+    const size = levelSize(granule, found.level);
+    const because = found.level < level ? 'block-replaced-by-table' : 'leaf-replaced';
+    broken(work, alignDown(ipa, size), found.level, 'IPAS2E1IS', because);
+  }
+}
+
+function broken(work: Work, ipa: Ipa, level: Level, tlbi: Tlbi, because: Because): void {
+  const size = levelSize(work.vm.geometry.granule, level);
+  emit(work, { type: 'stage2-broken', vm: work.id, ipa, level, size, tlbi, because });
 }
 
 /** Relaxing only adds: S2AP bits are or-ed in, XN is cleared, MemAttr stays (measured rule 21). */
@@ -40,6 +68,7 @@ function relax(work: Work, vcpu: number, plan: MapPlan): void {
       ipa: plan.ipa,
       attributes: wider,
       dirty: plan.dirty,
+      tlbi: work.host.features.relaxInvalidatesLocally ? 'IPAS2E1' : 'IPAS2E1IS',
     });
   }
   emit(work, { type: 'guest-reentered', vm: work.id, vcpu, because: 'permission-relaxed' });

@@ -38,6 +38,8 @@ export interface VmDefinition {
   readonly ram: number;
   readonly ipaBits: number;
   readonly vgic: Vgic | null;
+  /** What reports call the CPU interface of a vGICv2. */
+  readonly gicvName: string;
   /** What the VMM does when KVM_RUN fails: gives up, or steps over the instruction and goes on. */
   readonly onRunError: 'stop' | 'skip';
   /** Capabilities that the VMM enables, with their argument. */
@@ -59,8 +61,8 @@ export interface Definition {
 /** Where RAM starts in every VM, as on QEMU's virt machine. */
 export const RAM_IPA = 0x4000_0000 as Ipa;
 
-/** Name of a vGICv2's CPU interface in reports. */
-export const GICC_NAME = 'gic.GICV';
+/** Name of a vGICv2's CPU interface, but where it took the place of a device's region. */
+export const GICV_NAME = 'GICV';
 
 export const emptyDefinition = (name: string): Definition => ({
   name,

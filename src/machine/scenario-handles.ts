@@ -13,7 +13,7 @@ import type { Vgic } from '../host/calls.ts';
 import type { Check, DiedWanted, LeafWanted, ReceivedWanted, SawWanted } from './expect.ts';
 import { died, finished, leaf, loaded, neverMapped, received, saw, sawNoAbort, survived } from './expect.ts';
 import type { Definition, MapAs, RegionRef, VmDefinition } from './scenario-definition.ts';
-import { GICC_NAME, RAM_IPA } from './scenario-definition.ts';
+import { GICV_NAME, RAM_IPA } from './scenario-definition.ts';
 import type { AssignedRegion } from './scenario-vmm.ts';
 
 /** A plugged device. */
@@ -124,6 +124,7 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
     ram: bytesOf(options.ram ?? '64M', `VM '${name}'`),
     ipaBits: options.ipaBits ?? 40,
     vgic: vgicOf(options.vgic),
+    gicvName: GICV_NAME,
     onRunError: options.onRunError ?? 'stop',
     capabilities: options.capabilities ?? {},
     assignments: [],
@@ -172,7 +173,7 @@ function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): Re
 
 function giccOf(vm: VmDefinition): RegionHandle {
   if (vm.vgic?.version !== 2) throw new RangeError(`VM '${vm.name}' has no GICC; give it vgic: 2`);
-  return regionHandle(vm.name, GICC_NAME, vm.vgic.gicc, GICC_SIZE);
+  return regionHandle(vm.name, GICV_NAME, vm.vgic.gicc, GICC_SIZE);
 }
 
 function gicdOf(vm: VmDefinition): RegionHandle {

@@ -2,8 +2,10 @@
 // first to the last set bit, clean pages in between included (kvm_arch_mmu_enable_log_dirty_pt_masked).
 
 import type { Ipa } from '../../arch/addresses.ts';
+import { levelSize } from '../../arch/geometry.ts';
 import type { VmmCall } from '../calls.ts';
 import { memAttrOf } from '../leaf.ts';
+import { breakBeforeMake } from '../map.ts';
 import type { Memslot, SlotRange } from '../memslot.ts';
 import type { PageBitmap } from '../page-bitmap.ts';
 import type { Work } from '../work.ts';
@@ -23,11 +25,24 @@ export const initiallySet = (work: Work): boolean =>
 
 const manualProtect = (work: Work): boolean => (work.vm.capabilities[MANUAL_PROTECT] ?? 0) !== 0;
 
-/** kvm_mmu_split_huge_pages(): only with a chunk size; MemAttr is not carried over (stage2_split_walker). */
+/**
+ * kvm_mmu_split_huge_pages(): blocks of the ranges become pages, built anew. Permissions carry over, MemAttr and access
+ * flag do not (stage2_split_walker, kvm_pgtable_stage2_create_unlinked). Only with a chunk size set.
+ */
 export function splitEagerly(work: Work, ranges: readonly SlotRange[]): void {
   if ((work.vm.capabilities[EAGER_SPLIT] ?? 0) === 0) return;
+  const { granule } = work.vm.geometry;
   const memAttr = memAttrOf('normal', work.host.cpu.fwb);
-  emit(work, { type: 'stage2-split', vm: work.id, ranges, memAttr });
+  for (const range of ranges) {
+    for (const { address, level, leaf } of [...work.vm.table.leaves(range.ipa, range.ipa + range.size)]) {
+      if (level === 3) continue;
+      const ipa = address as Ipa;
+      const attributes = { ...leaf.attributes, memAttr, af: true };
+      const count = levelSize(granule, level) / granule;
+      breakBeforeMake(work, ipa, 3);
+      emit(work, { type: 'stage2-split', vm: work.id, ipa, count, pa: leaf.outputAddress, attributes });
+    }
+  }
 }
 
 export function writeProtect(work: Work, ranges: readonly SlotRange[]): void {

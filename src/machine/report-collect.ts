@@ -1,0 +1,196 @@
+// Gathers a run's report from the events as they pass: accesses with their faults and outcomes, deaths, leaves of
+// regions and what devices received. It reads events and nothing else, so that every report can be checked by them.
+
+import { alignDown } from '../arch/addresses.ts';
+import type { Access } from '../arch/access.ts';
+import { levelSize } from '../arch/geometry.ts';
+import { describeMemoryType } from '../arch/memory-type.ts';
+import type { GuestAbort } from '../guest/program.ts';
+import type { Recorded } from './events.ts';
+import { deviceCollector } from './report-devices.ts';
+import { leafCollector } from './report-leaves.ts';
+import type {
+  AccessOutcome,
+  AccessReport,
+  Death,
+  DeviceReport,
+  FaultReport,
+  RegionReport,
+  VmReport,
+} from './report.ts';
+import type { Setup } from './scenario-setup.ts';
+import type { Simulation } from './simulation.ts';
+
+/** An access while it is under way, and after. */
+export type OpenAccess = { -readonly [Field in keyof AccessReport]: AccessReport[Field] } & {
+  faults: FaultReport[];
+  /** The vCPU can go on. */
+  ended: boolean;
+  /** errno of the KVM_RUN that failed here. */
+  errno: number | null;
+};
+
+export interface Collector {
+  /** The latest access of a vCPU slice. */
+  latest(vcpu: number): OpenAccess | undefined;
+  /** KVM_RUN failures of a VM, in order. */
+  failures(vm: number): readonly Death[];
+  accesses(vcpu: number): readonly AccessReport[];
+  devices(): readonly DeviceReport[];
+  regions(): readonly RegionReport[];
+}
+
+/** errno.h, as far as KVM_RUN fails, with the words of strerror(). */
+const ERRNO: Readonly<Record<number, { readonly name: string; readonly words: string }>> = {
+  12: { name: 'ENOMEM', words: 'Cannot allocate memory' },
+  14: { name: 'EFAULT', words: 'Bad address' },
+  22: { name: 'EINVAL', words: 'Invalid argument' },
+  38: { name: 'ENOSYS', words: 'Function not implemented' },
+};
+
+/** @param simulation before its first event */
+export function collect(simulation: Simulation, setup: Setup): Collector {
+  const accesses = new Map<number, OpenAccess[]>();
+  const failures = new Map<number, Death[]>();
+  const leaves = leafCollector(simulation, setup);
+  const devices = deviceCollector(setup);
+  const latest = (vcpu: number): OpenAccess | undefined => accesses.get(vcpu)?.at(-1);
+  simulation.bus.all.subscribe((event) => {
+    leaves.hear(event);
+    devices.hear(event);
+    if (event.type === 'access-issued') {
+      const opened = openAccess(event.access, event.seq, setup, event.vm);
+      accesses.set(event.vcpu, [...(accesses.get(event.vcpu) ?? []), opened]);
+      return;
+    }
+    if (event.type === 'run-failed') failures.set(event.vm, [...(failures.get(event.vm) ?? []), deathOf(event)]);
+    if (!('vcpu' in event)) return;
+    const access = latest(event.vcpu);
+    if (access !== undefined && !access.ended) follow(access, event);
+  });
+  return {
+    latest,
+    failures: (vm) => failures.get(vm) ?? [],
+    accesses: (vcpu) => (accesses.get(vcpu) ?? []).map(({ ended: _e, errno: _n, ...report }) => report),
+    devices: devices.reports,
+    regions: leaves.reports,
+  };
+}
+
+function openAccess(access: Access, seq: number, setup: Setup, vm: number): OpenAccess {
+  const { id, kind, size, va, ipa } = access;
+  const region = setup.regions.find(
+    (it) => it.vm === vm && ipa !== null && ipa >= it.ipa && ipa < it.ipa + it.size,
+  );
+  return {
+    id,
+    seq,
+    kind,
+    size,
+    va,
+    ipa,
+    region: region?.name ?? null,
+    offset: region === undefined || ipa === null ? null : ipa - region.ipa,
+    faults: [],
+    outcome: null,
+    combined: null,
+    value: null,
+    aborted: null,
+    because: null,
+    ended: false,
+    errno: null,
+  };
+}
+
+/** What an event of the vCPU means for its access. */
+function follow(access: OpenAccess, event: Recorded): void {
+  switch (event.type) {
+    case 'stage2-faulted': {
+      const { ipa, esr, far } = event.fault;
+      access.faults.push({ seq: event.seq, ipa, esr, far });
+      return;
+    }
+    case 'stage2-mapped':
+      access.because = event.because;
+      return;
+    case 'mmio-exited':
+    case 'mmio-handled':
+    case 'instruction-skipped':
+      access.outcome = event.type;
+      access.because = event.because;
+      return;
+    case 'access-completed':
+      access.outcome ??= 'completed';
+      access.because = event.because ?? access.because;
+      access.value = event.value;
+      access.combined = event.translation === null ? null : describeMemoryType(event.translation.combined.type);
+      access.ended = true;
+      return;
+    case 'run-failed':
+      access.errno = event.errno;
+      end(access, 'run-failed', event.because);
+      return;
+    case 'nisv-exited':
+      end(access, 'nisv-exited', event.because);
+      return;
+    case 'stage1-faulted':
+    case 'abort-injected':
+      access.aborted = abortOf(event);
+      end(access, event.type, event.because);
+      return;
+    default:
+      return;
+  }
+}
+
+function end(access: OpenAccess, outcome: AccessOutcome, because: string): void {
+  access.outcome = outcome;
+  access.because = because;
+  access.ended = true;
+}
+
+/** ESR_EL1 has 64 bits: some kernels sign-extend what they inject. */
+function abortOf(event: Recorded & { type: 'stage1-faulted' | 'abort-injected' }): GuestAbort {
+  const { far, because } = event;
+  if (event.type === 'stage1-faulted') {
+    return { esr: event.esr === null ? null : BigInt(event.esr), far, from: 'stage-1', because };
+  }
+  const low = BigInt(event.esr);
+  const esr = event.signExtended ? BigInt.asUintN(64, BigInt.asIntN(32, low)) : low;
+  return { esr, far, from: 'host', because };
+}
+
+/** The kernel's line, then QEMU's (kvm_cpu_exec). */
+function deathOf(event: Recorded & { type: 'run-failed' }): Death {
+  const { errno, because, vcpu, seq } = event;
+  const known = ERRNO[errno];
+  const qemu = `error: kvm run failed ${known?.words ?? `Unknown error ${errno}`}`;
+  const log = event.log === null ? [qemu] : [event.log, qemu];
+  return { errno, errnoName: known?.name ?? String(errno), log, because, vcpu, seq };
+}
+
+/** The VMs of a report. @param finished whether the program of a vCPU slice ran to its end */
+export function vmReports(
+  setup: Setup,
+  vms: readonly { readonly name: string; readonly vcpus: number; readonly stops: boolean }[],
+  collector: Collector,
+  finished: (vcpu: number) => boolean,
+): readonly VmReport[] {
+  return vms.map(({ name, vcpus, stops }, vm) => {
+    const failures = collector.failures(vm);
+    return {
+      name,
+      vm,
+      vcpus: Array.from({ length: vcpus }, (_, index) => {
+        const vcpu = (setup.firstVcpu[vm] ?? 0) + index;
+        return { vcpu, index, finished: finished(vcpu), accesses: collector.accesses(vcpu) };
+      }),
+      dead: stops ? (failures[0] ?? null) : null,
+      skipped: stops ? [] : failures,
+    };
+  });
+}
+
+/** First address of the leaf of that level around `address`. */
+export const leafStart = (address: number, granule: 4096 | 16384 | 65536, level: -1 | 0 | 1 | 2 | 3): number =>
+  alignDown(address, levelSize(granule, level));

@@ -1,0 +1,211 @@
+// From a scenario's definition to the machine it describes: a host with its devices, and for each VM the calls of its
+// VMM (mmap, KVM_SET_USER_MEMORY_REGION, KVM_CREATE_DEVICE) in the order in which QEMU makes them.
+
+import type { Hva, Ipa, Pa } from '../arch/addresses.ts';
+import { alignUp } from '../arch/addresses.ts';
+import type { CpuFeatures } from '../arch/cpu.ts';
+import { ARCHITECTURAL } from '../arch/cpu.ts';
+import type { Granule } from '../arch/geometry.ts';
+import { stage2Geometry } from '../arch/geometry.ts';
+import { STAGE_1_ON } from '../arch/stage1.ts';
+import type { DeviceDescription } from '../devices/description.ts';
+import { mmapRegion } from '../devices/mmap.ts';
+import type { VmmCall } from '../host/calls.ts';
+import type { KernelPreset } from '../host/kernels.ts';
+import type { MachineEvent } from './events.ts';
+import type { HvaSpace } from './layout.ts';
+import { createHvaSpace } from './layout.ts';
+import type { Assignment, Definition, VmDefinition } from './scenario-definition.ts';
+import { RAM_IPA } from './scenario-definition.ts';
+import { withDriver } from './scenario-vary.ts';
+
+/** What of the host a run chooses. */
+export interface HostOptions {
+  readonly pageSize: Granule;
+  readonly thp: 'always' | 'madvise' | 'never';
+  readonly cpu: CpuFeatures;
+}
+
+/** A current server processor that follows the architecture: FWB, hardware access flag, VHE, 48-bit IPAs. */
+export const DEFAULT_CPU: CpuFeatures = {
+  model: 'armv8.4-a',
+  fwb: true,
+  dic: false,
+  lpa2: false,
+  hardwareAccessFlag: true,
+  vhe: true,
+  ipaLimitBits: 48,
+  departures: ARCHITECTURAL,
+};
+
+/** A region as it came to stand in a VM. */
+export interface PlacedRegion {
+  readonly vm: number;
+  readonly vmName: string;
+  /** Device and region: `gpu.BAR0`. */
+  readonly name: string;
+  readonly kind: string;
+  /** Number of the device's slice. */
+  readonly device: number;
+  readonly index: number;
+  readonly ipa: Ipa;
+  readonly size: number;
+  /** The memslot as it was set, for a VMM that takes it away and puts it back; null where there is none. */
+  readonly slot: (VmmCall & { kind: 'set-memslot' }) | null;
+}
+
+export interface Setup {
+  readonly events: readonly MachineEvent[];
+  readonly regions: readonly PlacedRegion[];
+  readonly devices: readonly DeviceDescription[];
+  /** First vCPU slice of each VM. */
+  readonly firstVcpu: readonly number[];
+}
+
+/** The host's GICV, as `host-booted` has it. */
+function gicvOf(devices: readonly DeviceDescription[]): { readonly pa: Pa; readonly size: number } | null {
+  const region = devices.find(({ kind }) => kind === 'gicv2')?.regions[0];
+  return region === undefined || region.pa === null ? null : { pa: region.pa, size: region.size };
+}
+
+/**
+ * @param devices with their physical addresses
+ * @throws RangeError if a VM asks for more bits of IPA than the host has
+ */
+export function setUp(
+  definition: Definition,
+  devices: readonly DeviceDescription[],
+  kernel: KernelPreset,
+  options: HostOptions,
+): Setup {
+  const lpa2 = options.cpu.lpa2 && kernel.features.lpa2;
+  const events: MachineEvent[] = [
+    {
+      type: 'host-booted',
+      kernel: kernel.name,
+      features: kernel.features,
+      cpu: { ...options.cpu, lpa2 },
+      pageSize: options.pageSize,
+      thp: options.thp,
+      swap: false,
+      gicv: gicvOf(devices),
+    },
+    ...devices.map((description, device): MachineEvent => ({ type: 'device-plugged', device, description })),
+  ];
+  const regions: PlacedRegion[] = [];
+  const firstVcpu: number[] = [];
+  let vcpu = 0;
+  for (const vm of definition.vms) {
+    firstVcpu.push(vcpu);
+    const built = setUpVm(vm, vcpu, devices, kernel, { ...options, cpu: { ...options.cpu, lpa2 } });
+    events.push(...built.events);
+    regions.push(...built.regions);
+    vcpu += vm.lastVcpu + 1;
+  }
+  return { events, regions, devices, firstVcpu };
+}
+
+interface Built {
+  readonly events: MachineEvent[];
+  readonly regions: PlacedRegion[];
+}
+
+function setUpVm(
+  vm: VmDefinition,
+  firstVcpu: number,
+  devices: readonly DeviceDescription[],
+  kernel: KernelPreset,
+  options: HostOptions,
+): Built {
+  const { pageSize, cpu } = options;
+  if (vm.ipaBits > cpu.ipaLimitBits) {
+    throw new RangeError(`VM '${vm.name}': ${vm.ipaBits} bits of IPA; this host has ${cpu.ipaLimitBits}`);
+  }
+  const geometry = stage2Geometry({ granule: pageSize, ipaBits: vm.ipaBits, lpa2: cpu.lpa2 });
+  const { id, name } = vm;
+  const vcpus = vm.lastVcpu + 1;
+  const events: MachineEvent[] = [
+    { type: 'vm-created', vm: id, name, geometry, vcpus, capabilities: {} },
+    ...Array.from({ length: vcpus }, (_, index): MachineEvent => {
+      const stage1 = { controls: STAGE_1_ON, paBits: cpu.ipaLimitBits };
+      return { type: 'vcpu-created', vm: id, vcpu: firstVcpu + index, index, stage1 };
+    }),
+  ];
+  const call = (what: VmmCall): void => void events.push({ type: 'vmm-called', vm: id, call: what });
+  for (const [cap, argument] of Object.entries(vm.capabilities)) call({ kind: 'enable-cap', cap, argument });
+  if (vm.vgic !== null) call({ kind: 'create-vgic', vgic: vm.vgic });
+  const space = createHvaSpace();
+  ramCalls(vm, space, pageSize).forEach(call);
+  const regions: PlacedRegion[] = gicRegions(vm, devices);
+  for (const assignment of vm.assignments) {
+    const region = assigned(vm, assignment, regions.length, devices, space, kernel, pageSize);
+    regions.push(region.placed);
+    events.push(...region.events);
+  }
+  for (let index = 0; index < vcpus; index++) events.push({ type: 'vcpu-run', vm: id, vcpu: firstVcpu + index });
+  return { events, regions };
+}
+
+/** Guest RAM: one anonymous mapping, one slot. */
+function ramCalls(vm: VmDefinition, space: HvaSpace, pageSize: number): VmmCall[] {
+  const size = alignUp(vm.ram, pageSize);
+  const hva = space.map(size);
+  const backing = { kind: 'anon', thp: 'default' } as const;
+  return [
+    { kind: 'mmap', hva, size, prot: 'read-write', backing },
+    { kind: 'set-memslot', slot: 0, ipa: RAM_IPA, size, hva, readonly: false, logDirty: false },
+  ];
+}
+
+/** The CPU interface of a vGICv2: no slot, KVM maps it at the first KVM_RUN. */
+function gicRegions(vm: VmDefinition, devices: readonly DeviceDescription[]): PlacedRegion[] {
+  const device = devices.findIndex(({ kind }) => kind === 'gicv2');
+  const gicv = devices[device]?.regions[0];
+  if (vm.vgic?.version !== 2 || gicv === undefined) return [];
+  const { id, name: vmName, gicvName: name } = vm;
+  const { index, size } = gicv;
+  return [{ vm: id, vmName, name, kind: 'gicv', device, index, ipa: vm.vgic.gicc, size, slot: null }];
+}
+
+function assigned(
+  vm: VmDefinition,
+  assignment: Assignment,
+  before: number,
+  devices: readonly DeviceDescription[],
+  space: HvaSpace,
+  kernel: KernelPreset,
+  pageSize: number,
+): { placed: PlacedRegion; events: MachineEvent[] } {
+  const device = devices.findIndex(({ name }) => name === assignment.region.device);
+  const description = devices[device];
+  if (description === undefined) throw new RangeError(`no device '${assignment.region.device}' is plugged`);
+  const { ipa, region } = assignment;
+  const mapped = mappedAs(description, assignment);
+  const common = { vm: vm.id, vmName: vm.name, name: region.name, kind: mapped.kind, device, ipa };
+  const placed = { ...common, index: region.index, size: region.size };
+  if (mapped.kind === 'emulated') {
+    const window = { type: 'mmio-window-opened', device, region: region.index, vm: vm.id, gpa: ipa } as const;
+    return { placed: { ...placed, slot: null }, events: [window] };
+  }
+  const { vfioPciAllowsAnyUncached } = kernel.features;
+  const result = mmapRegion(mapped, region.index, { pageSize, vfioPciAllowsAnyUncached });
+  const called = (call: VmmCall): MachineEvent => ({ type: 'vmm-called', vm: vm.id, call });
+  if (result.kind === 'refused') {
+    const refused = called({ kind: 'mmap-refused', errno: result.errno });
+    const window = { type: 'mmio-window-opened', device, region: region.index, vm: vm.id, gpa: ipa } as const;
+    return { placed: { ...placed, slot: null }, events: [refused, window] };
+  }
+  const { backing } = result;
+  const size = alignUp(region.size, pageSize);
+  const hva: Hva = space.map(size, backing.pa);
+  const { readonly } = assignment;
+  // Slot 0 is RAM; a region's slot follows its place among the VM's regions.
+  const slot = { kind: 'set-memslot', slot: before + 1, ipa, size, hva, readonly, logDirty: false } as const;
+  const mmap = called({ kind: 'mmap', hva, size, prot: 'read-write', backing });
+  return { placed: { ...placed, slot }, events: [mmap, called(slot)] };
+}
+
+/** The device as the VMM opens it. */
+function mappedAs(device: DeviceDescription, { as }: Assignment): DeviceDescription {
+  return as === null || device.kind === 'emulated' || device.kind === 'gicv2' ? device : withDriver(device, as);
+}
