@@ -1,18 +1,18 @@
-// `stagetwo compare`: one scenario in variants, their facts side by side, and for each the first event where it
-// parts from the first variant, with the rule that made the difference.
+// `stagetwo compare`: one scenario in variants, their facts side by side, and for each the first event where
+// it parts from the first variant, with the rule that made the difference.
 
 import type { ScenarioRun } from '../machine/report.ts';
 import { runScenario } from '../machine/runner.ts';
 import type { Scenario } from '../machine/scenario.ts';
-import type { ComparedRun, NameGroup } from './comparison.ts';
+import type { ComparedBlock, ComparedRun } from './comparison.ts';
 import { comparisonLines } from './comparison.ts';
-import { eventLine } from './event-words.ts';
+import { differingFields, eventLine } from './event-words.ts';
 import type { Cell } from './layout.ts';
-import { facts } from './layout.ts';
+import { facts, table } from './layout.ts';
 import type { Parting } from './parting.ts';
 import { partingOf } from './parting.ts';
+import { ruleText } from './rule-words.ts';
 import { runDocument } from './run-document.ts';
-import { ruleText } from './run-facts.ts';
 import { inScenario, loadScenario } from './scenario-file.ts';
 import type { Terminal } from './terminal.ts';
 import type { VariantChoice } from './vary.ts';
@@ -61,11 +61,12 @@ export function runAll(
   });
 }
 
-export function compareLines(title: string, runs: readonly ChosenRun[], terminal: Terminal): string[] {
+function compareLines(title: string, runs: readonly ChosenRun[], terminal: Terminal): string[] {
   const { style } = terminal;
   return [
     style.strong(title),
-    ...blocksOf(runs).flatMap(({ name, runs: block }) => ['', ...comparisonLines(name, block, terminal)]),
+    '',
+    ...comparisonLines(blocksOf(runs), terminal),
     ...rulesLines(
       runs.map(({ run }) => run),
       terminal,
@@ -74,20 +75,15 @@ export function compareLines(title: string, runs: readonly ChosenRun[], terminal
   ];
 }
 
-export interface Block {
-  readonly name: string;
-  readonly runs: readonly ChosenRun[];
-}
-
 /** One dimension makes columns; with more, the last one makes columns and the others make blocks. */
-export function blocksOf(runs: readonly ChosenRun[]): Block[] {
+export function blocksOf(runs: readonly ChosenRun[]): ComparedBlock[] {
   const blocks = new Map<string, ChosenRun[]>();
   for (const run of runs) {
     const { values } = run.choice;
     const name = values.slice(0, -1).join(' ');
     blocks.set(name, [...(blocks.get(name) ?? []), { ...run, name: values.at(-1) ?? run.name }]);
   }
-  return [...blocks].map(([name, members]) => ({ name, runs: members }));
+  return [...blocks].map(([title, members]) => ({ title, runs: members }));
 }
 
 /** The rules that stand in the tables by name, in words. */
@@ -98,56 +94,70 @@ export function rulesLines(runs: readonly ScenarioRun[], { columns: width, style
   return ['', ...facts([...words], { width, headerStyle: style.strong })];
 }
 
+/** Within a block, each run against the first: what else varies made the blocks. */
 function partingLines(runs: readonly ChosenRun[], terminal: Terminal): string[] {
-  const [first, ...others] = runs;
-  if (first === undefined) return [];
-  return others.flatMap((other) => [
-    '',
-    ...onePartingLines(first, other, partingOf(first.run, other.run), terminal),
-  ]);
+  return partingsOf(runs).flatMap(({ block, first, other, parting }) => {
+    const prefix = block === '' ? '' : `${block}: `;
+    const heading = terminal.style.strong(`${prefix}${first.name} and ${other.name}`);
+    return parting === null
+      ? ['', `${heading} go the same way`]
+      : ['', ...onePartingLines(heading, [first.name, other.name], parting, terminal)];
+  });
 }
 
-function onePartingLines(a: ChosenRun, b: ChosenRun, parting: Parting | null, terminal: Terminal): string[] {
-  const { columns: width, style } = terminal;
-  const heading = style.strong(`${a.name} and ${b.name}`);
-  if (parting === null) return [`${heading} go the same way`];
-  const { first, second, because } = parting;
-  const event = (it: Parting['first']): Cell =>
-    it === null ? { text: 'had ended', style: style.dim } : `event ${it.seq}: ${it.type} ${eventLine(it)}`;
-  const rules: [string, Cell][] =
-    because === null
-      ? []
-      : [
-          ['', ''],
-          [a.name, because.first === null ? '-' : ruleText(because.first)],
-          [b.name, because.second === null ? '-' : ruleText(because.second)],
-        ];
-  return [
-    `${heading} part at`,
-    ...facts(
+function partingsOf(runs: readonly ChosenRun[]) {
+  return blocksOf(runs).flatMap(({ title, runs: members }) => {
+    const [first, ...others] = members;
+    if (first === undefined) return [];
+    return others.map((other) => ({ block: title, first, other, parting: partingOf(first.run, other.run) }));
+  });
+}
+
+function onePartingLines(
+  heading: string,
+  [a, b]: readonly [string, string],
+  { first, second, because }: Parting,
+  { columns: width, style }: Terminal,
+): string[] {
+  const options = { width, indent: 2, headerStyle: style.dim };
+  const rules = facts(
+    [
+      [a, because?.first == null ? '-' : ruleText(because.first)],
+      [b, because?.second == null ? '-' : ruleText(because.second)],
+    ],
+    options,
+  );
+  const why = because === null ? [] : ['because', ...rules];
+  if (first !== null && second !== null && first.type === second.type) {
+    const rows = differingFields(first, second);
+    const fields = table(
       [
-        [a.name, event(first)],
-        [b.name, event(second)],
+        { header: '', wrapsTo: 20 },
+        { header: a, wrapsTo: 12 },
+        { header: b, wrapsTo: 12 },
       ],
-      { width, indent: 2, headerStyle: style.dim },
-    ),
-    ...(rules.length === 0 ? [] : ['because']),
-    ...facts(rules.slice(1), { width, indent: 2, headerStyle: style.dim }),
+      rows.map(([path, left, right]) => [path, left, right]),
+      options,
+    );
+    return [`${heading} part at event ${first.seq}, ${first.type}`, ...fields, ...why];
+  }
+  const event = (it: Parting['first']): Cell =>
+    it === null ? { text: 'had ended', style: style.dim } : `event ${it.seq}, ${it.type} ${eventLine(it)}`;
+  const events: [string, Cell][] = [
+    [a, event(first)],
+    [b, event(second)],
   ];
+  return [`${heading} part at`, ...facts(events, options), ...why];
 }
 
 export function compareDocument(name: string, runs: readonly ChosenRun[]) {
-  const [first] = runs;
   return {
     scenario: name,
     runs: runs.map(({ name: variant, run }) => ({ name: variant, ...runDocument(run, false) })),
-    partings: runs.slice(1).map((other) => ({
-      between: [first?.name, other.name],
-      ...(first === undefined
-        ? {}
-        : (partingOf(first.run, other.run) ?? { first: null, second: null, because: null })),
+    partings: partingsOf(runs).map(({ block, first, other, parting }) => ({
+      block: block === '' ? null : block,
+      between: [first.name, other.name],
+      ...(parting ?? { first: null, second: null, because: null }),
     })),
   };
 }
-
-export type { NameGroup };

@@ -1,5 +1,5 @@
-// Several runs of one scenario side by side: rows are facts, columns are runs. Where they do not fit beside each
-// other they stand below each other. Equal facts are dimmed, so that the difference stands out.
+// Several runs of one scenario side by side: rows are facts, columns are runs. Where they do not fit beside
+// each other they stand below each other. Equal facts are dimmed, so that the difference stands out.
 
 import type { ScenarioRun } from '../machine/report.ts';
 import type { Cell, Column } from './layout.ts';
@@ -13,6 +13,7 @@ import {
   leafShape,
   leafType,
   regionsTouched,
+  shortWords,
   styled,
   toneOf,
 } from './run-facts.ts';
@@ -35,7 +36,7 @@ export interface ComparedRun {
 export type NameGroup = (group: AccessGroup) => string | undefined;
 
 /** All facts of a run, in the order of the story. */
-export function factsOf(run: ScenarioRun, nameGroup: NameGroup = () => undefined): Fact[] {
+function factsOf(run: ScenarioRun, nameGroup: NameGroup = () => undefined): Fact[] {
   return [
     ...leafFacts(run),
     ...accessFacts(run, nameGroup),
@@ -56,12 +57,12 @@ function leafFacts(run: ScenarioRun): Fact[] {
     const { leaves } = region;
     if (leaves.length === 0) return [{ label: `${prefix}stage 2`, text: 'nothing mapped', tone: 'dim' }];
     const type = joined(leaves.map(leafType));
-    const combined = joined(leaves.flatMap((leaf) => leaf.combined));
+    const combined = joined(leaves.flatMap((leaf) => leaf.combined.map(shortWords)));
     return [
       { label: `${prefix}stage 2`, text: type, tone: toneOf(type) },
       { label: `${prefix}because`, text: joined(leaves.map((leaf) => leaf.because)), tone: 'plain' },
       { label: `${prefix}size`, text: joined(leaves.map(leafShape)), tone: 'plain' },
-      { label: `${prefix}with stage 1`, text: combined === '' ? '-' : combined, tone: toneOf(combined) },
+      { label: `${prefix}combined`, text: combined === '' ? '-' : combined, tone: toneOf(combined) },
     ] satisfies Fact[];
   });
 }
@@ -69,9 +70,10 @@ function leafFacts(run: ScenarioRun): Fact[] {
 function accessFacts(run: ScenarioRun, nameGroup: NameGroup): Fact[] {
   const vcpus = run.vms.flatMap((vm) => vm.vcpus.map((vcpu) => ({ vm: vm.name, ...vcpu })));
   const seen = new Map<string, number>();
+  const isAlone = regionsTouched(run).length === 1;
   return vcpus.flatMap(({ vm, index, accesses }) =>
     groupAccesses(index, accesses).map((group) => {
-      const name = nameGroup(group) ?? groupName(group);
+      const name = nameGroup(group) ?? groupName(group, !isAlone);
       const label = vcpus.length > 1 ? `${vm}/${index} ${name}` : name;
       const times = (seen.get(label) ?? 0) + 1;
       seen.set(label, times);
@@ -85,7 +87,7 @@ function expectationFacts({ expectations }: ScenarioRun): Fact[] {
   const failed = expectations.filter(({ ok }) => !ok);
   const text =
     failed.length === 0
-      ? `all ${expectations.length} as expected`
+      ? `as expected (${expectations.length})`
       : `FAILED: ${failed.map(({ what, actual }) => `${what}, found ${actual}`).join('; ')}`;
   return [{ label: 'expectations', text, tone: failed.length === 0 ? 'good' : 'bad' }];
 }
@@ -95,7 +97,10 @@ interface Row {
   readonly cells: readonly (Fact | undefined)[];
 }
 
-/** Facts of all runs by label: in the order of the first run, those of later runs after what precedes them there. */
+/**
+ * Facts of all runs by label: in the order of the first run, those of later runs after what precedes them
+ * there.
+ */
 function rowsOf(columns: readonly (readonly Fact[])[]): Row[] {
   const labels: string[] = [];
   for (const column of columns) {
@@ -112,37 +117,61 @@ function rowsOf(columns: readonly (readonly Fact[])[]): Row[] {
   }));
 }
 
+/** Least width of labels, their indent included, and of values. */
 const LABEL_COLUMNS = 14;
 const VALUE_COLUMNS = 20;
 const INDENT = 2;
 
-/** @param title heading of the block; '' for none */
-export function comparisonLines(
-  title: string,
-  runs: readonly ComparedRun[],
-  terminal: Terminal,
-  nameGroup?: NameGroup,
-): string[] {
-  const { columns: width, style } = terminal;
-  const rows = rowsOf(runs.map(({ run }) => factsOf(run, nameGroup)));
-  const heading = title === '' ? [] : [style.strong(title)];
-  const needed = INDENT + LABEL_COLUMNS + runs.length * (VALUE_COLUMNS + 2);
-  if (needed > width) return [...heading, ...belowEachOther(runs, rows, terminal)];
-  const columns: Column[] = [
-    { header: title, wrapsTo: LABEL_COLUMNS },
-    ...runs.map(({ name }) => ({ header: name, wrapsTo: VALUE_COLUMNS })),
-  ];
-  const body = rows.map(({ label, cells }): Cell[] => {
-    const isEqual = cells.every((cell) => cell?.text === cells[0]?.text);
-    return [`${' '.repeat(INDENT)}${label}`, ...cells.map((cell) => cellOf(cell, isEqual, terminal))];
-  });
-  return table(columns, body, { width, headerStyle: style.strong });
+/** Runs that stand beside each other, under a heading. */
+export interface ComparedBlock {
+  readonly title: string;
+  readonly runs: readonly ComparedRun[];
 }
 
-function cellOf(fact: Fact | undefined, isEqual: boolean, { style }: Terminal): Cell {
-  if (fact === undefined) return { text: '-', style: style.dim };
-  const tone = isEqual && fact.tone === 'plain' ? 'dim' : fact.tone;
-  return { text: fact.text, style: styled(style, tone) };
+export interface ComparisonOptions {
+  readonly nameGroup?: NameGroup;
+  /** Facts to leave out. */
+  readonly without?: (fact: Fact) => boolean;
+}
+
+/** Blocks with as many runs each, in one table, so that their columns stand below each other. */
+export function comparisonLines(
+  blocks: readonly ComparedBlock[],
+  terminal: Terminal,
+  { nameGroup, without = () => false }: ComparisonOptions = {},
+): string[] {
+  const { columns: width, style } = terminal;
+  const wanted = ({ run }: ComparedRun): Fact[] => factsOf(run, nameGroup).filter((fact) => !without(fact));
+  const tables = blocks.map((block) => ({ ...block, rows: rowsOf(block.runs.map(wanted)) }));
+  const most = Math.max(...blocks.map(({ runs }) => runs.length));
+  if (LABEL_COLUMNS + most * (VALUE_COLUMNS + 2) > width) {
+    return tables.flatMap(({ title, runs, rows }, index) => [
+      ...(index === 0 ? [] : ['']),
+      ...(title === '' ? [] : [style.strong(title)]),
+      ...belowEachOther(runs, rows, terminal),
+    ]);
+  }
+  const columns: Column[] = [
+    { header: '', wrapsTo: LABEL_COLUMNS },
+    ...Array.from({ length: most }, () => ({ header: '', wrapsTo: VALUE_COLUMNS })),
+  ];
+  const strong = (text: string): Cell => ({ text, style: style.strong });
+  const body = tables.flatMap(({ title, runs, rows }, index) => [
+    ...(index === 0 ? [] : [[]]),
+    [title, ...runs.map(({ name }) => name)].map(strong),
+    ...rows.map((row) => rowCells(row, terminal)),
+  ]);
+  return table(columns, body, { width });
+}
+
+function rowCells({ label, cells }: Row, { style }: Terminal): Cell[] {
+  const isEqual = cells.length > 1 && cells.every((cell) => cell?.text === cells[0]?.text);
+  const cellOf = (fact: Fact | undefined): Cell => {
+    if (fact === undefined) return { text: '-', style: style.dim };
+    const tone = isEqual && fact.tone === 'plain' ? 'dim' : fact.tone;
+    return { text: fact.text, style: styled(style, tone) };
+  };
+  return [`${' '.repeat(INDENT)}${label}`, ...cells.map(cellOf)];
 }
 
 function belowEachOther(runs: readonly ComparedRun[], rows: readonly Row[], terminal: Terminal): string[] {

@@ -5,7 +5,7 @@ import { KERNELS, kernelPreset } from '../host/kernels.ts';
 import { InputError } from '../trace/input-error.ts';
 import { nearest } from './nearest.ts';
 
-export const kernelNames = (): string[] => KERNELS.map(({ name }) => name);
+const kernelNames = (): string[] => KERNELS.map(({ name }) => name);
 
 /** The preset in whose name the newest release stands. */
 export const newestKernel = (): string => KERNELS.at(-1)?.name ?? '';

@@ -67,9 +67,12 @@ const said = (value: boolean | string): string => (typeof value === 'string' ? v
 function list({ columns: width, style }: Terminal): string[] {
   return KERNELS.flatMap((preset, index) => {
     const before = KERNELS[index - 1];
-    const heading = `${style.strong(preset.name)}  ${style.dim(preset.evidence)}`;
-    if (before === undefined) return [heading, ...paragraph('  ', baseWords(preset), width)];
-    return ['', heading, ...changesOf(before, preset).flatMap((change) => changeLines(change, width))];
+    const evidence = paragraph(`${preset.name}  `, preset.evidence, width);
+    const heading = evidence.map(
+      (line) => style.strong(line.slice(0, preset.name.length)) + style.dim(line.slice(preset.name.length)),
+    );
+    if (before === undefined) return [...heading, ...paragraph('  ', baseWords(preset), width)];
+    return ['', ...heading, ...changesOf(before, preset).flatMap((change) => changeLines(change, width))];
   });
 }
 

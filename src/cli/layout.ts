@@ -1,5 +1,5 @@
-// Text blocks that fit the terminal: wrapped paragraphs, and tables that first drop the columns they can do without,
-// then wrap, and where even that is too wide print each row as a block of its own.
+// Text blocks that fit the terminal: wrapped paragraphs, and tables that first drop the columns they can do
+// without, then wrap, and where even that is too wide print each row as a block of its own.
 
 import stringWidth from 'string-width';
 
@@ -35,26 +35,35 @@ const styleOf = (cell: Cell): ((text: string) => string) => (typeof cell === 'st
 /** Columns that a text fills on a terminal, whatever its colours. */
 export const widthOf = (text: string): number => stringWidth(text);
 
-export const padEnd = (text: string, width: number): string =>
-  text + ' '.repeat(Math.max(0, width - widthOf(text)));
-
-/** Breaks plain text at spaces; a word that is too long is broken where it must be. Never empty. */
+/**
+ * Breaks plain text at spaces, a word that is too long behind a hyphen or where it must be. Keeps its
+ * indent.
+ */
 export function wrap(text: string, width: number): string[] {
+  const indent = /^ */.exec(text)?.[0] ?? '';
+  const room = Math.max(1, width - indent.length);
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.slice(indent.length).split(' ')) {
     let rest = word;
-    if (line !== '' && widthOf(line) + 1 + widthOf(rest) > width) {
+    if (line !== '' && widthOf(line) + 1 + widthOf(rest) > room) {
       lines.push(line);
       line = '';
     }
-    while (widthOf(rest) > width) {
-      lines.push(rest.slice(0, width));
-      rest = rest.slice(width);
+    while (widthOf(rest) > room) {
+      const cut = cutOf(rest, room);
+      lines.push(rest.slice(0, cut));
+      rest = rest.slice(cut);
     }
     line = line === '' ? rest : `${line} ${rest}`;
   }
-  return [...lines, line];
+  return [...lines, line].map((part) => (part === '' ? part : indent + part));
+}
+
+/** How many characters of a word go onto a line of `room` columns. */
+function cutOf(word: string, room: number): number {
+  const behindHyphen = word.lastIndexOf('-', room - 1) + 1;
+  return behindHyphen > 1 ? behindHyphen : room;
 }
 
 /** A paragraph: the first line after `lead`, the others below its text. */
@@ -91,11 +100,20 @@ function fitWidths(
     if (excess() <= 0) break;
     kept.delete(at);
   }
-  for (const [at, width] of kept) {
-    const least = columns[at]?.wrapsTo;
-    if (least !== undefined && excess() > 0) kept.set(at, Math.max(Math.min(least, width), width - excess()));
+  while (excess() > 0) {
+    const widest = widestToWrap(columns, kept);
+    if (widest === undefined) break;
+    kept.set(widest.at, widest.width - 1);
   }
   return excess() <= 0 ? kept : null;
+}
+
+/** Of the columns that can still be wrapped, the widest: what is lost is shared evenly. */
+function widestToWrap(columns: readonly Column[], kept: ReadonlyMap<number, number>) {
+  return [...kept]
+    .map(([at, width]) => ({ at, width, least: columns[at]?.wrapsTo ?? Number.POSITIVE_INFINITY }))
+    .filter(({ width, least }) => width > least)
+    .sort((a, b) => b.width - a.width)[0];
 }
 
 /** Lines of a table with aligned columns; without trailing spaces. */
@@ -148,16 +166,31 @@ function stacked(
   });
 }
 
-/** `name  value` lines with the values below each other and wrapped. */
+/**
+ * `name  value` lines with the values below each other and wrapped; in a narrow terminal below their names.
+ */
 export function facts(
   entries: readonly (readonly [name: string, value: Cell])[],
-  options: TableOptions,
+  { width, indent = 0, headerStyle = plain }: TableOptions,
 ): string[] {
-  const columns: Column[] = [{ header: '' }, { header: '', wrapsTo: 16 }];
-  const { headerStyle = plain } = options;
-  return table(
-    columns,
-    entries.map(([name, value]) => [{ text: name, style: headerStyle }, value]),
-    options,
-  );
+  const margin = ' '.repeat(indent);
+  const label = Math.max(...entries.map(([name]) => widthOf(name)));
+  const room = width - indent - label - GAP;
+  return entries.flatMap(([name, value]) => {
+    const shown = (text: string): string => (text === '' ? '' : styleOf(value)(text));
+    if (room < MIN_VALUE) {
+      const lines = wrap(textOf(value), width - indent - 2 * GAP);
+      return [
+        margin + headerStyle(name),
+        ...lines.map((text) => `${margin}${' '.repeat(2 * GAP)}${shown(text)}`),
+      ];
+    }
+    return wrap(textOf(value), room).map((text, part) => {
+      const lead = part === 0 ? headerStyle(name) + ' '.repeat(label - widthOf(name)) : ' '.repeat(label);
+      return `${margin}${lead}${' '.repeat(GAP)}${shown(text)}`.trimEnd();
+    });
+  });
 }
+
+/** Columns that values need beside their names. */
+const MIN_VALUE = 20;

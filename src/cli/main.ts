@@ -1,5 +1,6 @@
-// The command line: arguments in, exit status out. 0 as expected, 1 an expectation or a prediction failed, 2 bad
-// usage or bad input, told in one line. Each command is loaded when it is asked for, so that `--help` starts fast.
+// The command line: arguments in, exit status out. 0 as expected, 1 an expectation or a prediction failed, 2
+// bad usage or bad input, told in one line. Each command is loaded when it is asked for, so that `--help`
+// starts fast.
 
 import { CommanderError } from 'commander';
 import { InputError } from '../trace/input-error.ts';
@@ -37,7 +38,11 @@ export async function main(argv: readonly string[], terminal: Terminal = process
 
 /** One line for anything that stops a command. An error nobody foresaw shows its stack only when asked to. */
 function complaint(error: unknown, argv: readonly string[]): string {
-  if (error instanceof InputError) return oneLine(error.message, 600);
+  const isDebug = process.env.STAGETWO_DEBUG !== undefined;
+  if (error instanceof InputError) {
+    const cause = isDebug && error.cause instanceof Error ? `\n${error.cause.stack}` : '';
+    return `${oneLine(error.message, 600)}${cause}`;
+  }
   if (error instanceof CommanderError) {
     const what = oneLine(error.message)
       .replace(/^error: /, '')
@@ -47,7 +52,7 @@ function complaint(error: unknown, argv: readonly string[]): string {
     return `${what}; see 'stagetwo ${isKnown ? `${command} ` : ''}--help'`;
   }
   const stack = error instanceof Error ? error.stack : undefined;
-  if (process.env.STAGETWO_DEBUG !== undefined && stack !== undefined) return stack;
+  if (isDebug && stack !== undefined) return stack;
   const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return `this is a fault of stagetwo itself: ${oneLine(reason)}; STAGETWO_DEBUG=1 shows where`;
 }

@@ -1,5 +1,5 @@
-// `stagetwo matrix`: every stage 2 MemAttr against the seven stage 1 types that matter, computed cell by cell by
-// the same rules that the simulation uses (DDI0487 D8.6.5, D8.6.6).
+// `stagetwo matrix`: every stage 2 MemAttr against the seven stage 1 types that matter, computed cell by cell
+// by the same rules that the simulation uses (DDI0487 D8.6.5, D8.6.6).
 
 import { combine, combineAttributes } from '../arch/combine.ts';
 import type { CombineRule } from '../arch/combine-rules.ts';
@@ -12,7 +12,7 @@ import type { LeafType } from '../host/leaf.ts';
 import { memAttrOf } from '../host/leaf.ts';
 import type { Cell, Column } from './layout.ts';
 import { facts, paragraph, table, wrap } from './layout.ts';
-import { RULE_WORDS } from './rule-words.ts';
+import { COMBINE_WORDS } from './rule-words.ts';
 import type { Style, Terminal } from './terminal.ts';
 import { binary, hex, toJson } from './words.ts';
 
@@ -83,19 +83,19 @@ function stage1Type(mair: number): MemoryType {
 }
 
 /** A type in a narrow cell: `nGnRE`, `NC`, `WB`, `iWB-oNC`. Hints are stage 1's and say nothing here. */
-export function shortType(type: MemoryType): string {
+function shortType(type: MemoryType): string {
   if (type.type === 'Device') return type.device;
   const { inner, outer } = type;
   return inner.policy === outer.policy ? inner.policy : `i${inner.policy}-o${outer.policy}`;
 }
 
-export function typeStyle(type: MemoryType, style: Style): (text: string) => string {
+function typeStyle(type: MemoryType, style: Style): (text: string) => string {
   if (type.type === 'Device') return style.device;
   return isNonCacheable(type) ? style.nonCacheable : style.cacheable;
 }
 
 /** What MemAttr says by itself. */
-export function describeMemAttr(outcome: Stage2MemAttr): string {
+function describeMemAttr(outcome: Stage2MemAttr): string {
   switch (outcome.type) {
     case 'Device':
       return `Device-${outcome.device}`;
@@ -128,7 +128,7 @@ function lines(rows: readonly MatrixRow[], regime: Regime, terminal: Terminal): 
   const groups = groupsThatFit(width);
   const tables = groups.map((group) => tableOf(shown, group, regime, terminal));
   return [
-    style.strong(title),
+    ...wrap(title, width).map(style.strong),
     ...wrap(legend, width),
     ...tables.flatMap((block) => ['', ...block]),
     '',
@@ -188,17 +188,26 @@ function footnotes(rows: readonly MatrixRow[], regime: Regime, width: number): s
     .filter(({ decoded }) => decoded.encoding === 'reserved')
     .map(({ memAttr }) => memAttr);
   const names = reserved.filter((memAttr) => !regime.fwb || memAttr < 8).map((memAttr) => binary(memAttr, 4));
-  const choice = regime.fwb
-    ? `${names.join(', ')} is reserved; the pseudocode (S2ApplyFWBMemAttrs) takes it as 0b0101. Bit 3 is RES0 without FEAT_MTE_PERM: 0b1000 to 0b1111 act as 0b0000 to 0b0111.`
-    : `${names.join(', ')} are reserved, CONSTRAINED UNPREDICTABLE: the inner half acts as NC, WT or WB. Below a stage 1 Device, or where NC wins, that makes no difference.`;
-  return [...paragraph('*   ', `KVM writes ${maps.join('; ')}.`, width), ...paragraph('[1] ', choice, width)];
+  const reservedWords = regime.fwb
+    ? [
+        `${names.join(', ')} is reserved; the pseudocode (S2ApplyFWBMemAttrs) takes it as 0b0101.`,
+        'Bit 3 is RES0 without FEAT_MTE_PERM: 0b1000 to 0b1111 act as 0b0000 to 0b0111.',
+      ]
+    : [
+        `${names.join(', ')} are reserved, CONSTRAINED UNPREDICTABLE: the inner half acts as NC, WT or WB.`,
+        'Below a stage 1 Device, or where NC wins, that makes no difference.',
+      ];
+  return [
+    ...paragraph('*   ', `KVM writes ${maps.join('; ')}.`, width),
+    ...paragraph('[1] ', reservedWords.join(' '), width),
+  ];
 }
 
 /** Only the rules that decided a cell of this table, in the order of the table. */
 function rulesIn(rows: readonly MatrixRow[], { columns: width, style }: Terminal): string[] {
   const rules = [...new Set(rows.flatMap(({ cells }) => cells.map(({ because }) => because)))];
   return facts(
-    rules.map((rule) => [rule, RULE_WORDS[rule]]),
+    rules.map((rule) => [rule, COMBINE_WORDS[rule]]),
     { width, headerStyle: style.strong },
   );
 }

@@ -46,6 +46,10 @@ function rulesThatDiffer(left: readonly Recorded[], right: readonly Recorded[]):
   return null;
 }
 
+/** Of a leaf both rules count: that of its type and that of its size. */
 function rulesOf(events: readonly Recorded[]): string[] {
-  return events.flatMap((event) => ('because' in event && event.because !== null ? [event.because] : []));
+  return events.flatMap((event) => [
+    ...('because' in event && event.because !== null ? [event.because] : []),
+    ...('sizeBecause' in event ? [event.sizeBecause ?? 'page of RAM'] : []),
+  ]);
 }

@@ -1,4 +1,5 @@
-// The commands with their arguments, options and examples; what each does is in a file of its own, loaded on demand.
+// The commands with their arguments, options and examples; what each does is in a file of its own, loaded on
+// demand.
 
 import { Command, InvalidArgumentError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -10,7 +11,7 @@ export interface Context {
   readonly exitWith: (status: number) => void;
 }
 
-/** Node has no examples in its help: commander appends them as text. */
+/** Commander knows no examples: they follow its help as text. */
 function examples(lines: readonly (readonly [command: string, what: string])[]) {
   return () =>
     ['', 'Examples:', ...lines.flatMap(([command, what]) => [`  # ${what}`, `  ${command}`])].join('\n');
@@ -33,7 +34,7 @@ export function createProgram(terminal: Terminal, exitWith: (status: number) => 
   const program = new Command('stagetwo');
   program
     .description(
-      'Which memory type does a KVM guest get at stage 2, on which kernel, why, and what does the device see?',
+      'Which memory type does a KVM guest get at stage 2, on which kernel, why, and what the device sees.',
     )
     .version(packageJson.version)
     .exitOverride()
@@ -44,7 +45,12 @@ export function createProgram(terminal: Terminal, exitWith: (status: number) => 
       getOutHelpWidth: () => terminal.columns,
       getOutHasColors: () => true,
     })
-    .configureHelp({ styleTitle: (text) => terminal.style.strong(text) })
+    .configureHelp({
+      styleTitle: (text) => terminal.style.strong(text),
+      subcommandTerm: (command) =>
+        `${command.name()} ${command.usage().replace('[options]', '').trim()}`.trim(),
+      minWidthToWrap: 20,
+    })
     .addHelpText(
       'after',
       examples([
@@ -163,6 +169,7 @@ function addKernels(program: Command, { terminal, exitWith }: Context): void {
   program
     .command('kernels')
     .description('the kernel presets and what distinguishes them')
+    .usage('[options] [diff A B]')
     .argument('[diff]', "'diff' compares two presets")
     .argument('[from]', 'preset')
     .argument('[to]', 'preset')
@@ -183,7 +190,7 @@ function addKernels(program: Command, { terminal, exitWith }: Context): void {
 function addHeadline(program: Command, { terminal, exitWith }: Context): void {
   program
     .command('headline')
-    .description('one unaligned store: three devices, two kernels (what stagetwo alone prints)')
+    .description('what stagetwo alone prints: one store, three devices, two kernels')
     .option(...JSON_OPTION)
     .addHelpText('after', examples([['stagetwo headline --json', 'the same facts for a program']]))
     .action(async (options) => {

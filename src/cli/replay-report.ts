@@ -1,13 +1,17 @@
 // The result of a replay on a screen: counts of what was predicted, and the first difference with its rule.
 
-import type { Because } from '../host/because.ts';
-import { BECAUSE } from '../host/because.ts';
 import type { Divergence } from '../trace/bundle/check.ts';
+import type { ReplayReport } from '../trace/bundle/report.ts';
 import type { Cell, Column } from './layout.ts';
-import { facts, paragraph, table } from './layout.ts';
-import type { TimedReport } from './replay.ts';
+import { facts, paragraph, table, wrap } from './layout.ts';
+import { ruleText } from './rule-words.ts';
 import type { Style, Terminal } from './terminal.ts';
 import { count, grouped } from './words.ts';
+
+/** A report and what it took, in seconds of wall time. */
+export interface TimedReport extends ReplayReport {
+  readonly seconds: number;
+}
 
 interface Counts {
   readonly matched: number;
@@ -47,7 +51,7 @@ export function replayLines(report: TimedReport, terminal: Terminal): string[] {
   const speed = `${count(report.events, 'event')} in ${report.seconds.toFixed(2)} s`;
   const head = [
     style.strong(report.bundle),
-    `kernel ${report.kernel}, ${count(report.accesses, 'access', 'accesses')}, ${speed}`,
+    ...wrap(`kernel ${report.kernel}, ${count(report.accesses, 'access', 'accesses')}, ${speed}`, width),
     '',
   ];
   if (!report.checked)
@@ -62,7 +66,7 @@ export function replayLines(report: TimedReport, terminal: Terminal): string[] {
   const dumpFacts = dumps.map(({ name, vm, leaves, matched, extra }): [string, Cell] => [
     `dump ${name}`,
     {
-      text: `${grouped(matched)} of ${count(leaves, 'leaf', 'leaves')} of ${vm}${extra > 0 ? `, ${grouped(extra)} extra` : ''}`,
+      text: `${grouped(matched)} of ${count(leaves, 'leaf', 'leaves')} of ${vm}${extraText(extra)}`,
       style: matched === leaves && extra === 0 ? (text) => text : style.bad,
     },
   ]);
@@ -78,15 +82,17 @@ export function replayLines(report: TimedReport, terminal: Terminal): string[] {
   return [...head, ...tallies, '', ...verdict(report, terminal)];
 }
 
+const extraText = (extra: number): string => (extra > 0 ? `, ${grouped(extra)} extra` : '');
+
 function verdict(report: TimedReport, terminal: Terminal): string[] {
   const { style, columns: width } = terminal;
   const { firstDivergence, divergences } = report;
   if (firstDivergence === null) {
-    return [style.good('every fault, outcome, result and descriptor is as the kernel had it')];
+    return wrap('every fault, outcome, result and descriptor is as the kernel had it', width).map(style.good);
   }
   const more = divergences > 1 ? ` (of ${grouped(divergences)})` : '';
   return [
-    style.bad(`first difference${more}: ${firstDivergence.where}`),
+    ...wrap(`first difference${more}: ${firstDivergence.where}`, width).map(style.bad),
     ...divergenceLines(firstDivergence, { width, style }),
   ];
 }
@@ -95,16 +101,13 @@ function divergenceLines(
   { expected, predicted, because }: Divergence,
   { width, style }: { readonly width: number; readonly style: Style },
 ): string[] {
-  const reason = because === null ? [] : [['because', reasonText(because)] as const];
+  const reason = because === null ? [] : [['because', ruleText(because)] as const];
   return facts([['captured', expected], ['predicted', predicted], ...reason], {
     width,
     indent: 2,
     headerStyle: style.dim,
   });
 }
-
-const reasonText = (because: string): string =>
-  because in BECAUSE ? `${because}: ${BECAUSE[because as Because]}` : because;
 
 const COLUMNS: readonly Column[] = [
   { header: 'bundle' },
@@ -145,7 +148,7 @@ export function replayTable(reports: readonly TimedReport[], terminal: Terminal)
     ...table(COLUMNS, [...rows, all], { width, headerStyle: style.strong }),
     '',
     ...differing.flatMap((report) => [style.strong(report.bundle), ...verdict(report, terminal), '']),
-    summary(reports, differing.length, style),
+    ...summary(reports, differing.length, terminal),
   ];
 }
 
@@ -156,13 +159,21 @@ function resultOf({ checked, divergences }: TimedReport, style: Style): Cell {
     : { text: `${divergences} differ`, style: style.bad };
 }
 
-function summary(reports: readonly TimedReport[], differing: number, style: Style): string {
+function summary(
+  reports: readonly TimedReport[],
+  differing: number,
+  { style, columns: width }: Terminal,
+): string[] {
   const events = reports.reduce((sum, report) => sum + report.events, 0);
   const seconds = reports.reduce((sum, report) => sum + report.seconds, 0);
   const speed = `${count(events, 'event')} in ${seconds.toFixed(2)} s`;
-  if (differing > 0)
-    return style.bad(`${differing} of ${count(reports.length, 'bundle')} differ from the kernel; ${speed}`);
+  if (differing > 0) {
+    return wrap(
+      `${differing} of ${count(reports.length, 'bundle')} differ from the kernel; ${speed}`,
+      width,
+    ).map(style.bad);
+  }
   const unchecked = reports.filter(({ checked }) => !checked).length;
   const rest = unchecked > 0 ? ` (${unchecked} had no answers to compare with)` : '';
-  return `${style.good('every prediction is as the kernel had it')}${rest}; ${speed}`;
+  return wrap(`every prediction is as the kernel had it${rest}; ${speed}`, width).map(style.good);
 }

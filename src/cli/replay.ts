@@ -1,5 +1,5 @@
-// `stagetwo replay`: feeds captures of real kernels to the simulation and says how many of the kernel's faults,
-// outcomes, results and descriptors it predicted, and where it first went another way.
+// `stagetwo replay`: feeds captures of real kernels to the simulation and says how many of the kernel's
+// faults, outcomes, results and descriptors it predicted, and where it first went another way.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import type { ReplayReport } from '../trace/bundle/report.ts';
 import { reportOf } from '../trace/bundle/report.ts';
 import { InputError } from '../trace/input-error.ts';
 import { kernelNamed } from './kernel-name.ts';
+import type { TimedReport } from './replay-report.ts';
 import { replayLines, replayTable } from './replay-report.ts';
 import type { Terminal } from './terminal.ts';
 import { toJson } from './words.ts';
@@ -16,11 +17,6 @@ import { toJson } from './words.ts';
 export interface ReplayOptions {
   readonly kernel?: string;
   readonly json?: boolean;
-}
-
-/** A report and what it took, in seconds of wall time. */
-export interface TimedReport extends ReplayReport {
-  readonly seconds: number;
 }
 
 /**
@@ -52,9 +48,25 @@ export async function replay(
 function replayOne(directory: string, kernel: string | undefined): TimedReport {
   checkDirectory(directory);
   const started = process.hrtime.bigint();
-  const report = reportOf(loadBundle(directory), kernel);
+  const report = reportUnder(directory, kernel);
   const seconds = Number((process.hrtime.bigint() - started) / 1000n) / 1e6;
   return { ...report, seconds };
+}
+
+/** A machine that the kernel cannot have, such as 52 bits of IPA without LPA2, is a fault of what was asked. */
+function reportUnder(directory: string, kernel: string | undefined): ReplayReport {
+  const bundle = loadBundle(directory);
+  try {
+    return reportOf(bundle, kernel);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const name = kernel ?? bundle.machine.host.kernel.version;
+    throw new InputError(
+      directory,
+      `kernel ${name} cannot be this host: ${error.message}`,
+      'name another kernel',
+    );
+  }
 }
 
 /** Tells the usual slips apart before a file is opened: a typo, a file, a folder of bundles. */

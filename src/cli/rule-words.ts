@@ -1,8 +1,11 @@
-// The rules of combining in words, with the rule's name in the Arm manual (DDI0487 D8.6).
+// The rules behind decisions, in words: of combining with their names in the Arm manual (DDI0487 D8.6), of
+// the guest's processors, and of the host, which words its own.
 
 import type { CombineRule } from '../arch/combine-rules.ts';
+import type { GuestBecause } from '../guest/events.ts';
+import { BECAUSE } from '../host/because.ts';
 
-export const RULE_WORDS: Readonly<Record<CombineRule, string>> = {
+export const COMBINE_WORDS: Readonly<Record<CombineRule, string>> = {
   'device-wins-over-normal': 'one stage is Device: its subtype, whatever the Normal side says (R_QPHXK)',
   'stricter-device-wins': 'both are Device: the stricter, nGnRnE < nGnRE < nGRE < GRE (R_TNHFM)',
   'less-cacheable-wins': 'both are Normal: inner and outer each take the lower of NC < WT < WB (R_GQFSF)',
@@ -14,3 +17,24 @@ export const RULE_WORDS: Readonly<Record<CombineRule, string>> = {
   'fwb-takes-stage-1': 'stage 2 leaves it to stage 1 (R_TBQKG)',
   'hcr-cd-makes-non-cacheable': 'HCR_EL2.CD makes a Normal result of stage 2 Non-cacheable (S2Translate)',
 };
+
+const GUEST_WORDS: Readonly<Record<GuestBecause, string>> = {
+  'stage1-refuses': "the guest's own stage 1 refuses the access",
+  'stage1-address-size': 'stage 1 is off and the address has more bits than the guest has physical addresses',
+  'stage1-alignment': 'the memory type of stage 1, or the instruction itself, needs alignment',
+  'monitor-clear': 'a store-exclusive without an armed monitor stores nothing',
+  'prefetch-never-faults': 'PRFM never faults',
+  'maintenance-is-a-no-op': 'this processor treats cache maintenance by address as a no-op',
+};
+
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(COMBINE_WORDS),
+  ...Object.entries(GUEST_WORDS),
+  ...Object.entries(BECAUSE),
+]);
+
+/** `unsupported-fsc: KVM handles ... faults only`, or the bare name of a rule that has no words. */
+export function ruleText(rule: string): string {
+  const words = WORDS.get(rule);
+  return words === undefined ? rule : `${rule}: ${words}`;
+}

@@ -1,7 +1,7 @@
-// What a run came to, in the words of a report: leaves, fates, accesses and what devices received. Both the story of
-// one run and the comparison of several are put together from these.
+// What a run came to, in the words of a report: leaves, fates, accesses and what devices received. Both the
+// story of one run and the comparison of several are put together from these.
 
-import { BECAUSE } from '../host/because.ts';
+import { describeEsr } from '../arch/esr-words.ts';
 import type { AccessReport, LeafReport, RegionReport, ScenarioRun, VmReport } from '../machine/report.ts';
 import type { Style } from './terminal.ts';
 import { binary, bytes, grouped, hex } from './words.ts';
@@ -20,14 +20,12 @@ export function toneOf(type: string): Tone {
   return /Non-cacheable|\bNC\b/.test(type) ? 'nonCacheable' : 'cacheable';
 }
 
-/** `unsupported-fsc: KVM handles ... faults only`, or the bare name of a rule that has no words. */
-export function ruleText(rule: string): string {
-  const words = (BECAUSE as Readonly<Record<string, string>>)[rule];
-  return words === undefined ? rule : `${rule}: ${words}`;
-}
+/** A memory type where space is short: `Normal-NC` as Linux has it, instead of `Normal Non-cacheable`. */
+export const shortWords = (type: string): string => type.replace(/^Normal Non-cacheable/, 'Normal-NC');
 
 /** `Device-nGnRE, MemAttr 0b0001`. */
-export const leafType = ({ type, memAttr }: LeafReport): string => `${type}, MemAttr ${binary(memAttr, 4)}`;
+export const leafType = ({ type, memAttr }: LeafReport): string =>
+  `${shortWords(type)}, MemAttr ${binary(memAttr, 4)}`;
 
 /** `2 leaves of 4 KiB, read-write`. */
 export function leafShape(leaf: LeafReport): string {
@@ -49,19 +47,19 @@ export function regionsTouched(run: ScenarioRun): RegionReport[] {
 }
 
 export function fateOf(vm: VmReport): { readonly text: string; readonly tone: Tone } {
-  if (vm.dead !== null) return { text: `died: KVM_RUN failed with ${vm.dead.errnoName}`, tone: 'bad' };
+  if (vm.dead !== null) return { text: `died: KVM_RUN gave ${vm.dead.errnoName}`, tone: 'bad' };
   const open = vm.vcpus.filter(({ finished }) => !finished).length;
-  if (open > 0) return { text: `lives, ${open} of ${vm.vcpus.length} vCPUs never finished`, tone: 'bad' };
+  if (open > 0) return { text: `lives, ${open} of ${vm.vcpus.length} vCPUs did not finish`, tone: 'bad' };
   if (vm.skipped.length > 0) {
     return {
       text: `lives, the VMM stepped over ${grouped(vm.skipped.length)} errors of KVM_RUN`,
       tone: 'plain',
     };
   }
-  return { text: 'lives, its programs ran to their end', tone: 'good' };
+  return { text: 'lives, ran to its end', tone: 'good' };
 }
 
-/** Accesses of one kind that follow each other without a gap, as a loop makes them. */
+/** Accesses of one kind at even steps, as a loop makes them. */
 export interface AccessGroup {
   readonly vcpu: number;
   readonly kind: string;
@@ -70,29 +68,41 @@ export interface AccessGroup {
   readonly region: string | null;
   /** Offset of the first in its region, else its IPA, else its VA. */
   readonly start: number;
+  /** Bytes from one access to the next; 0 for the same place again and again. */
+  readonly step: number;
   readonly accesses: readonly AccessReport[];
 }
 
 const startOf = (access: AccessReport): number => access.offset ?? access.ipa ?? access.va;
 
+/** Further apart than a page, accesses are stories of their own. */
+const MAX_STEP = 4096;
+
 export function groupAccesses(vcpu: number, accesses: readonly AccessReport[]): AccessGroup[] {
-  const groups: (AccessGroup & { accesses: AccessReport[] })[] = [];
+  const groups: AccessReport[][] = [];
   for (const access of accesses) {
     const last = groups.at(-1);
-    const next = last === undefined ? 0 : last.start + last.size * last.accesses.length;
-    const continues =
-      last !== undefined &&
-      last.kind === access.kind &&
-      last.size === access.size &&
-      last.region === access.region &&
-      next === startOf(access);
-    if (continues) last.accesses.push(access);
-    else {
-      const { kind, size, region } = access;
-      groups.push({ vcpu, kind, size, region, start: startOf(access), accesses: [access] });
-    }
+    if (last !== undefined && continues(last, access)) last.push(access);
+    else groups.push([access]);
   }
-  return groups;
+  return groups.flatMap((members) => {
+    const [first, second] = members;
+    if (first === undefined) return [];
+    const { kind, size, region } = first;
+    const step = second === undefined ? size : startOf(second) - startOf(first);
+    return [{ vcpu, kind, size, region, start: startOf(first), step, accesses: members }];
+  });
+}
+
+/** A step is a multiple of the size: an unaligned access among aligned ones stands by itself. */
+function continues(group: readonly AccessReport[], access: AccessReport): boolean {
+  const [first, second] = group;
+  const last = group.at(-1);
+  if (first === undefined || last === undefined) return false;
+  if (last.kind !== access.kind || last.size !== access.size || last.region !== access.region) return false;
+  const step = startOf(access) - startOf(last);
+  if (second !== undefined) return step === startOf(second) - startOf(first);
+  return step >= 0 && step <= MAX_STEP && step % access.size === 0;
 }
 
 /** `write 8 B at gpu.bar0+0x40`. */
@@ -101,10 +111,17 @@ export function groupName({ kind, size, region, start }: AccessGroup, withRegion
   return `${kind} ${size} B at ${where}`;
 }
 
+/** `ESR_EL1 0x86000010: Synchronous External abort`. */
+function esrText(esr: bigint): string {
+  const status = describeEsr(Number(esr & 0xffff_ffffn)).find((line) => /^[DI]FSC /.test(line));
+  const words = status?.replace(/^[DI]FSC 0x[0-9a-f]+ /, '').replace(/ \(.*\)$/, '');
+  return `ESR_EL1 ${hex(esr)}${words === undefined ? '' : `: ${words}`}`;
+}
+
 /** What became of an access, and how it looked to the guest. */
-export function outcomeOf(access: AccessReport): { readonly text: string; readonly tone: Tone } {
+function outcomeOf(access: AccessReport): { readonly text: string; readonly tone: Tone } {
   const { aborted, combined } = access;
-  const esr = aborted?.esr == null ? '' : `, ESR_EL1 ${hex(aborted.esr)}`;
+  const esr = aborted?.esr == null ? '' : `, ${esrText(aborted.esr)}`;
   switch (access.outcome) {
     case 'completed':
       return { text: 'completed', tone: combined === null ? 'plain' : toneOf(combined) };

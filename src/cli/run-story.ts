@@ -1,11 +1,12 @@
-// The story of one run, from top to bottom: how each VM ended, what stage 2 made of each region and why, what the
-// guests saw, what the devices received, and which expectations held.
+// The story of one run, from top to bottom: how each VM ended, what stage 2 made of each region and why, what
+// the guests saw, what the devices received, and which expectations held.
 
 import type { Recorded } from '../machine/events.ts';
 import type { RegionReport, ScenarioRun, VmReport } from '../machine/report.ts';
 import { eventLine } from './event-words.ts';
 import type { Cell } from './layout.ts';
-import { facts, table } from './layout.ts';
+import { facts, table, wrap } from './layout.ts';
+import { ruleText } from './rule-words.ts';
 import type { AccessGroup } from './run-facts.ts';
 import {
   fateOf,
@@ -15,7 +16,6 @@ import {
   leafShape,
   leafType,
   regionsTouched,
-  ruleText,
   styled,
   toneOf,
 } from './run-facts.ts';
@@ -25,19 +25,25 @@ import { bytes, count, grouped, hex } from './words.ts';
 /** Lines of a program that are shown; the rest is counted. */
 const MAX_GROUPS = 24;
 
-export function storyLines(run: ScenarioRun, terminal: Terminal): string[] {
-  const { style } = terminal;
+/** @param expected what to say where nothing is expected of the run */
+export function storyLines(
+  run: ScenarioRun,
+  terminal: Terminal,
+  expected = 'nothing is expected of this run',
+): string[] {
+  const { style, columns } = terminal;
   const varied = Object.entries(run.variant).map(([name, value]) => `, ${name} ${String(value)}`);
-  const setting = `kernel ${run.kernel}${varied.join('')}, seed ${run.seed}, ${count(run.events.length, 'event')}`;
+  const events = count(run.events.length, 'event');
+  const setting = `kernel ${run.kernel}${varied.join('')}, seed ${run.seed}, ${events}`;
   return [
-    style.strong(run.scenario),
-    setting,
+    ...wrap(run.scenario, columns).map(style.strong),
+    ...wrap(setting, columns),
     ...run.vms.flatMap((vm) => ['', ...vmLines(vm, terminal)]),
     ...regionsTouched(run).flatMap((region) => ['', ...regionLines(run, region, terminal)]),
     ...run.vms.flatMap((vm) => accessLines(vm, terminal)),
     ...deviceLines(run, terminal),
     ...stuckLines(run, terminal),
-    ...expectationLines(run, terminal),
+    ...expectationLines(run, terminal, expected),
   ];
 }
 
@@ -54,14 +60,15 @@ function vmLines(vm: VmReport, { columns: width, style }: Terminal): string[] {
 
 function regionLines(run: ScenarioRun, region: RegionReport, { columns: width, style }: Terminal): string[] {
   const owner = run.vms.length > 1 ? ` in ${region.vm}` : '';
-  const heading = `${style.strong(region.region)}${owner}, ${region.kind}, ${bytes(region.size)} at IPA ${hex(region.ipa)}`;
+  const place = `${bytes(region.size)} at IPA ${hex(region.ipa)}`;
+  const heading = `${style.strong(region.region)}${owner}, ${region.kind}, ${place}`;
   if (region.leaves.length === 0) return [heading, '  nothing mapped at stage 2'];
   const rows = region.leaves.flatMap((leaf): [string, Cell][] => [
     ['stage 2', { text: leafType(leaf), style: styled(style, toneOf(leaf.type)) }],
     ['because', ruleText(leaf.because)],
     ['size', `${leafShape(leaf)}${leaf.sizeBecause === null ? '' : `; ${ruleText(leaf.sizeBecause)}`}`],
     ...leaf.combined.map((type): [string, Cell] => [
-      'with stage 1',
+      'combined',
       { text: type, style: styled(style, toneOf(type)) },
     ]),
   ]);
@@ -72,22 +79,33 @@ function accessLines(vm: VmReport, { columns: width, style }: Terminal): string[
   return vm.vcpus.flatMap(({ index, accesses }) => {
     if (accesses.length === 0) return [];
     const groups = groupAccesses(index, accesses);
-    const rows = groups.slice(0, MAX_GROUPS).map((group) => accessRow(group, style));
-    const rest = groups.length - rows.length;
+    const shown = groups.slice(0, MAX_GROUPS);
+    const rows = shown.flatMap((group) => accessRows(group, style));
+    const rest = groups.length - shown.length;
     const more = rest > 0 ? [style.dim(`  ... and ${grouped(rest)} more; --json has them all`)] : [];
     const heading = style.strong(`what ${vm.name} vCPU ${index} saw`);
-    const columns = [{ header: '', align: 'right' as const }, { header: '' }, { header: '', wrapsTo: 20 }];
+    const columns = [
+      { header: '', wrapsTo: 16 },
+      { header: '', wrapsTo: 20 },
+    ];
     return ['', heading, ...table(columns, rows, { width, indent: 2 }), ...more];
   });
 }
 
-function accessRow(group: AccessGroup, style: Terminal['style']): Cell[] {
+function accessRows(group: AccessGroup, style: Terminal['style']): Cell[][] {
   const { text, tone } = groupOutcome(group);
-  const [first] = group.accesses;
-  const type = first?.outcome === 'completed' && first.combined !== null ? `, ${first.combined}` : '';
-  const read = group.accesses.length === 1 && first?.value != null ? ` = ${hex(first.value)}` : '';
-  const times = group.accesses.length === 1 ? '' : `${grouped(group.accesses.length)} x`;
-  return [times, groupName(group), { text: `${text}${read}${type}`, style: styled(style, tone) }];
+  const { accesses, step, size } = group;
+  const last = accesses.at(-1);
+  const type = last?.outcome === 'completed' && last.combined !== null ? `, ${last.combined}` : '';
+  const read = accesses.length === 1 && last?.value != null ? ` = ${hex(last.value)}` : '';
+  const times = accesses.length === 1 ? '' : `${grouped(accesses.length)} x `;
+  const every = step === size || accesses.length === 1 ? '' : step === 0 ? ', again' : `, every ${hex(step)}`;
+  const row: Cell[] = [
+    `${times}${groupName(group)}${every}`,
+    { text: `${text}${read}${type}`, style: styled(style, tone) },
+  ];
+  if (last?.aborted == null) return [row];
+  return [row, ['', { text: ruleText(last.aborted.because), style: style.dim }]];
 }
 
 function deviceLines(run: ScenarioRun, { columns: width, style }: Terminal): string[] {
@@ -105,8 +123,12 @@ function stuckLines({ stuck }: ScenarioRun, { style }: Terminal): string[] {
     : ['', style.bad(`waiting for a signal that nobody raised: ${stuck.join(', ')}`)];
 }
 
-function expectationLines({ expectations }: ScenarioRun, { columns: width, style }: Terminal): string[] {
-  if (expectations.length === 0) return ['', style.dim('nothing is expected of this run')];
+function expectationLines(
+  { expectations }: ScenarioRun,
+  { columns: width, style }: Terminal,
+  nothing: string,
+): string[] {
+  if (expectations.length === 0) return ['', ...wrap(nothing, width).map(style.dim)];
   const rows = expectations.map(({ what, expected, actual, ok }): Cell[] => [
     ok ? { text: 'ok', style: style.good } : { text: 'FAILED', style: style.bad },
     ok ? `${what}: ${expected}` : `${what}: expected ${expected}; found ${actual}`,

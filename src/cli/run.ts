@@ -2,6 +2,8 @@
 
 import type { ScenarioRun } from '../machine/report.ts';
 import { runScenario } from '../machine/runner.ts';
+import type { Outline } from '../machine/scenario.ts';
+import { outline } from '../machine/scenario.ts';
 import { kernelNamed, newestKernel } from './kernel-name.ts';
 import { runDocument } from './run-document.ts';
 import { eventLines, storyLines } from './run-story.ts';
@@ -34,11 +36,18 @@ export async function run(argument: string, options: RunOptions, terminal: Termi
     const documents = runs.map((it) => runDocument(it, withEvents));
     terminal.out(toJson(documents.length === 1 ? documents[0] : documents));
   } else {
+    const about = inScenario(path, () => outline(scenario));
     const blocks = runs.map((it) => [
-      ...storyLines(it, terminal),
+      ...storyLines(it, terminal, nothingExpected(it.kernel, about)),
       ...(withEvents ? ['', ...eventLines(it.events, terminal)] : []),
     ]);
     terminal.out(`${blocks.map((lines) => lines.join('\n')).join('\n\n\n')}\n`);
   }
   return runs.every(({ ok }) => ok) ? 0 : 1;
+}
+
+/** A run without expectations is not one that went well: where there are any is said. */
+function nothingExpected(kernel: string, { kernels }: Outline): string {
+  if (kernels.length === 0) return 'the scenario expects nothing';
+  return `nothing is expected under ${kernel}; the scenario expects something under ${kernels.join(', ')}`;
 }

@@ -1,5 +1,6 @@
-// From what somebody typed to a scenario: the file is found, compiled by tsx and imported with 'stagetwo' meaning
-// this very installation. Whatever is wrong with it becomes one line that names file, line and what to do.
+// From what somebody typed to a scenario: the file is found, compiled by tsx and imported with 'stagetwo'
+// meaning this very installation. Whatever is wrong with it becomes one line that names file, line and what
+// to do.
 
 import { readdirSync, statSync } from 'node:fs';
 import { register as registerHooks } from 'node:module';
@@ -45,6 +46,10 @@ export async function loadScenario(argument: string): Promise<ScenarioFile> {
   }
   return { path, scenario };
 }
+
+/** A scenario that comes with stagetwo, by its name there. */
+export const bundledScenario = (name: string): Promise<ScenarioFile> =>
+  loadScenario(join(scenariosFolder, `${name}.ts`));
 
 /** Runs something that calls the scenario's own code; what that throws is a fault of the file. */
 export function inScenario<Result>(path: string, body: () => Result): Result {
@@ -132,6 +137,8 @@ let hooksRegistered = false;
 async function registerLoader(): Promise<void> {
   if (hooksRegistered) return;
   hooksRegistered = true;
+  // Standard output is the answer alone: what a scenario prints for itself goes beside it.
+  Object.assign(console, { log: console.error, info: console.error, debug: console.error });
   const { register } = await import('tsx/esm/api');
   register({ tsconfig: false });
   const hook = `export async function resolve(name, context, next) {

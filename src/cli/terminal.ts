@@ -1,5 +1,6 @@
-// Where a command prints: standard output for the answer, standard error for complaints and progress. Colour and
-// width come from here alone, so that tests print into memory and a pipe gets plain text that never changes.
+// Where a command prints: standard output for the answer, standard error for complaints and progress. Colour
+// and width come from here alone, so that tests print into memory and a pipe gets plain text that never
+// changes.
 
 import colours from 'picocolors';
 

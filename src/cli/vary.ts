@@ -1,5 +1,5 @@
-// `--vary kernel=6.1,6.12 --vary device=vfio-pci,gicv`: the words of the command line as a list of variants, every
-// combination of the values given, in the order in which they were given.
+// `--vary kernel=6.1,6.12 --vary device=vfio-pci,gicv`: the words of the command line as a list of variants,
+// every combination of the values given, in the order in which they were given.
 
 import type { Variant } from '../machine/report.ts';
 import { VARY_DEVICES } from '../machine/report.ts';

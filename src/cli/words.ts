@@ -13,17 +13,19 @@ export const count = (value: number, noun: string, nouns = `${noun}s`): string =
 /** Thousands in groups of three, as the same bytes in every locale. */
 export const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 
-/** Bytes as `64 KiB` where that is exact, else as a count of bytes. */
+/** Bytes as `64 KiB` where that is exact, else as `100 B`. */
 export function bytes(size: number): string {
   const units = ['TiB', 'GiB', 'MiB', 'KiB'] as const;
   for (const [index, unit] of units.entries()) {
     const scale = 1024 ** (units.length - index);
     if (size >= scale && size % scale === 0) return `${size / scale} ${unit}`;
   }
-  return count(size, 'byte');
+  return `${grouped(size)} B`;
 }
 
-/** The text on one line, printable: what a stranger's file put into an error must not reach the terminal raw. */
+/**
+ * The text on one line, printable: what a stranger's file put into an error must not reach the terminal raw.
+ */
 export function oneLine(text: string, limit = 400): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
   const clean = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();

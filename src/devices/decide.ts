@@ -47,7 +47,7 @@ export function unclaimedTransaction(
   because: 'memory-space-disabled' | 'no-device',
 ): DeviceEvent[] {
   const { kind, pa, size } = transaction;
-  const value = kind === 'read' ? 2n ** BigInt(size * 8) - 1n : null;
+  const value = kind === 'read' ? allOnes(size) : null;
   return [
     { type: 'transaction-unclaimed', pa, kind, size, by, because },
     ...answered(by, transaction, value),
@@ -62,10 +62,24 @@ function answered(by: Requester, { access }: Transaction, value: bigint | null):
 /** An access in a window of an emulated device, or at the distributor that the kernel emulates. */
 export function decideMmio(device: DeviceState, id: number, input: MmioInput): DeviceEvent[] {
   const { by, size, write } = input;
+  if (!device.memoryEnabled) return mmioAnswer(by, write ? null : allOnes(size));
   const bytes = input.value === null ? null : bytesOfValue(input.value, size);
   const { events, value } = performed(device, id, { ...input, kind: write ? 'write' : 'read', bytes });
-  return [...events, { type: 'mmio-answered', vm: by.vm, vcpu: by.vcpu, value }];
+  return [...events, ...mmioAnswer(by, value)];
 }
+
+/** What a VMM answers where it emulates nothing: reads give 0, writes are ignored (QEMU, unassigned_mem_ops). */
+export const unassignedMmio = (by: Requester, write: boolean): DeviceEvent[] =>
+  mmioAnswer(by, write ? null : 0n);
+
+/** The kernel emulates the access by rules that are not modelled (GICv3): what it gave is not known. */
+export const unmodelledMmio = (by: Requester): DeviceEvent[] => mmioAnswer(by, null);
+
+const mmioAnswer = ({ vm, vcpu }: Requester, value: bigint | null): DeviceEvent[] => [
+  { type: 'mmio-answered', vm, vcpu, value },
+];
+
+const allOnes = (size: number): bigint => 2n ** BigInt(size * 8) - 1n;
 
 interface Request {
   readonly by: Requester;
@@ -112,8 +126,14 @@ function requestPieces(device: DeviceState, region: Region, { offset, size }: Re
   return [{ offset, size, register: pieces[0]?.register ?? null }];
 }
 
-function valueRead(device: DeviceState, region: Region, request: Request, piece: RegionPiece): readonly number[] {
-  if (device.description.kind === 'gicv2') return readGic(device.vgics[request.by.vm], request.by.index, piece);
+function valueRead(
+  device: DeviceState,
+  region: Region,
+  request: Request,
+  piece: RegionPiece,
+): readonly number[] {
+  if (device.description.kind === 'gicv2')
+    return readGic(device.vgics[request.by.vm], request.by.index, piece);
   const state = device.regions[region.index];
   return state === undefined ? [] : readPiece(region, state, piece);
 }

@@ -1,11 +1,11 @@
 // How an event changes a device's slice: mutation of a draft or a plain object, total, without policy. Registers follow
 // the rules of their declaration, interrupts those of the GIC.
 
-import type { Vgic } from './gicv2/vgic.ts';
-import { initialVgic, withLine } from './gicv2/vgic.ts';
-import { afterGicRead, afterGicWrite } from './gicv2/device.ts';
 import { PCI_COMMAND_MEMORY } from './description.ts';
 import type { DeviceEvent } from './events.ts';
+import { afterGicRead, afterGicWrite } from './gicv2/device.ts';
+import type { Vgic } from './gicv2/vgic.ts';
+import { initialVgic, withLine } from './gicv2/vgic.ts';
 import { piecesOf } from './pieces.ts';
 import { afterRead, afterWrite } from './plain-region.ts';
 import type { DeviceState } from './state.ts';

@@ -17,7 +17,7 @@ const PAGE = 4096;
 
 /**
  * The description with an address for every region that has host memory.
- * @param taken sorted ranges of what is plugged already
+ * @param taken ranges of what is plugged already
  * @throws RangeError for an address that is taken or belongs to RAM, or if a window is full
  */
 export function placeRegions(device: DeviceDescription, taken: readonly PaRange[]): DeviceDescription {

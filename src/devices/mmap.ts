@@ -54,8 +54,10 @@ export function mmapRegion(device: DeviceDescription, index: number, host: MmapH
   const region = regionOf(device, index);
   const because = refusal(device, region, host.pageSize);
   if (because !== null) return { kind: 'refused', errno: EINVAL, because };
-  if (device.kind === 'gicv2' || device.kind === 'emulated') throw new RangeError(`${device.name} is not mapped`);
-  if (region.pa === null) throw new RangeError(`device '${device.name}' is not plugged: ${region.name} has no address`);
+  if (device.kind === 'gicv2' || device.kind === 'emulated')
+    throw new RangeError(`${device.name} is not mapped`);
+  if (region.pa === null)
+    throw new RangeError(`device '${device.name}' is not plugged: ${region.name} has no address`);
   const base = region.pa + offset;
   const isVfioPci = device.kind === 'vfio-pci';
   const backing: PfnmapBacking = {
@@ -76,7 +78,10 @@ function refusal(device: DeviceDescription, region: Region, pageSize: number): M
   if (device.kind === 'emulated') return 'no-host-memory';
   if (region.space === 'io') return 'io-bar';
   if (device.kind === 'vfio-pci' && region.size < pageSize) return 'region-smaller-than-page';
-  if (device.kind === 'vfio-platform' && ((region.pa ?? 0) % pageSize !== 0 || region.size % pageSize !== 0)) {
+  if (
+    device.kind === 'vfio-platform' &&
+    ((region.pa ?? 0) % pageSize !== 0 || region.size % pageSize !== 0)
+  ) {
     return region.size < pageSize ? 'region-smaller-than-page' : 'region-not-page-aligned';
   }
   return null;

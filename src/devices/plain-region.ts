@@ -9,17 +9,18 @@ import { answers } from './pieces.ts';
 import type { Register } from './register.ts';
 import type { RegionState } from './state.ts';
 
-const valueOf = (state: RegionState, register: Register): bigint =>
+const valueIn = (state: RegionState, register: Register): bigint =>
   state.registers[register.name] ?? register.reset;
 
 /** What the device puts on the bus, ascending bytes. */
 export function readPiece(region: Region, state: RegionState, piece: RegionPiece): number[] {
   const { register, offset, size } = piece;
   const zeros = (): number[] => Array.from({ length: size }, () => 0);
-  if (register === null) return region.unlisted === 'bytes' ? readMemory(state.memory, offset, size) : zeros();
+  if (register === null)
+    return region.unlisted === 'bytes' ? readMemory(state.memory, offset, size) : zeros();
   if (!answers(piece) || register.access === 'WO') return zeros();
   const from = offset - register.offset;
-  return bytesOfValue(valueOf(state, register), register.width).slice(from, from + size);
+  return bytesOfValue(valueIn(state, register), register.width).slice(from, from + size);
 }
 
 /** What a read does to the region. */
@@ -46,13 +47,13 @@ export function afterWrite(
   if (!answers(piece) || register.access === 'RO' || register.access === 'RC') return;
   if (register.access === 'W1C') {
     const ones = valueOfBytes(bytes) << BigInt((piece.offset - register.offset) * 8);
-    state.registers[register.name] = valueOf(state, register) & ~ones;
+    state.registers[register.name] = valueIn(state, register) & ~ones;
     return;
   }
   state.registers[register.name] = patched(state, register, piece.offset, bytes);
 }
 
 function patched(state: RegionState, register: Register, offset: number, bytes: readonly number[]): bigint {
-  const all = bytesOfValue(valueOf(state, register), register.width);
+  const all = bytesOfValue(valueIn(state, register), register.width);
   return valueOfBytes(all.toSpliced(offset - register.offset, bytes.length, ...bytes));
 }

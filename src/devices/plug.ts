@@ -79,10 +79,14 @@ function barOf(name: string, input: BarInput, next: number): Region {
   }
   const region = regionFrom(name, { name: `BAR${bar}`, ...input }, bar);
   if (!Number.isInteger(Math.log2(region.size)) || region.size < 16) {
-    throw new RangeError(`device '${name}': BAR${bar} has ${region.size} bytes; a BAR is a power of two from 16`);
+    throw new RangeError(
+      `device '${name}': BAR${bar} has ${region.size} bytes; a BAR is a power of two from 16`,
+    );
   }
   if (region.pa !== null && region.pa % region.size !== 0) {
-    throw new RangeError(`device '${name}': BAR${bar} has to start at a multiple of its ${region.size} bytes`);
+    throw new RangeError(
+      `device '${name}': BAR${bar} has to start at a multiple of its ${region.size} bytes`,
+    );
   }
   const unlisted = prefetchable && input.memory !== false ? 'bytes' : region.unlisted;
   return { ...region, prefetchable, space: io ? 'io' : 'memory', unlisted };

@@ -67,7 +67,9 @@ export function registersOf(
   registers.forEach((register, index) => {
     const end = register.offset + register.width;
     if (end > regionSize) {
-      throw new RangeError(`${where}: register ${register.name} ends at ${end}, behind the ${regionSize} bytes`);
+      throw new RangeError(
+        `${where}: register ${register.name} ends at ${end}, behind the ${regionSize} bytes`,
+      );
     }
     const next = registers[index + 1];
     if (next !== undefined && next.offset < end) {

@@ -3,79 +3,152 @@
 
 import type { Access } from '../arch/access.ts';
 import { isCacheMaintenance, isStage1Walk } from '../arch/access.ts';
-import type { Ipa } from '../arch/addresses.ts';
+import type { Ipa, Pa } from '../arch/addresses.ts';
 import { encodeAbort } from '../arch/esr.ts';
-import { alignmentFault } from '../arch/permits.ts';
-import type { GuestBecause, GuestEvent } from './events.ts';
+import { alignmentFault, permits } from '../arch/permits.ts';
+import type { PaRange } from '../arch/transaction.ts';
+import { rangeAt } from '../arch/transaction.ts';
+import { accessDevice, continueAccess, drainAll } from './device-access.ts';
+import { completed, issued } from './emit.ts';
+import type { Barrier, GuestBecause, GuestEvent } from './events.ts';
+import type { TransactionAnswer } from './evolve.ts';
 import type { Stage2Regime } from './mmu.ts';
 import { stage1Of, translateStage2 } from './mmu.ts';
+import { transactionsOf } from './pieces.ts';
+import { registerValue } from './register-value.ts';
 import type { VcpuState } from './state.ts';
 
-/** What a vCPU reacts to besides its own events: words of the host, and answers of the VMM. */
+/** What a vCPU reacts to besides its own events: words of the host, and answers of devices and the VMM. */
 export type GuestInput =
-  | Extract<GuestEvent, { type: 'access-issued' }>
-  | { readonly type: 'guest-reentered'; readonly vm: number; readonly vcpu: number }
-  | { readonly type: 'instruction-skipped' | 'mmio-handled'; readonly vm: number; readonly vcpu: number }
-  | { readonly type: 'mmio-answered'; readonly vm: number; readonly vcpu: number; readonly value: bigint | null };
+  | Extract<
+      GuestEvent,
+      { type: 'access-issued' | 'access-translated' | 'barrier-executed' | 'program-ended' }
+    >
+  | { readonly type: 'guest-reentered' | 'instruction-skipped'; readonly vm: number; readonly vcpu: number }
+  | { readonly type: 'run-failed'; readonly vm: number; readonly vcpu: number }
+  | {
+      readonly type: 'mmio-answered';
+      readonly vm: number;
+      readonly vcpu: number;
+      readonly value: bigint | null;
+    }
+  | TransactionAnswer;
 
 export const GUEST_HEARS = [
   'access-issued',
+  'access-translated',
+  'barrier-executed',
+  'program-ended',
   'guest-reentered',
   'instruction-skipped',
-  'mmio-handled',
+  'run-failed',
   'mmio-answered',
+  'transaction-answered',
 ] as const;
 
+/** What lies around a vCPU: its stage 2, and the physical addresses at which devices are. */
+export interface GuestRegime extends Stage2Regime {
+  /** Sorted, without overlap; everything else is RAM, where an access completes at once. */
+  readonly interconnect: readonly PaRange[];
+}
+
 /** @param id number of the vCPU's slice */
-export function decideGuest(vcpu: VcpuState, id: number, regime: Stage2Regime, input: GuestInput): GuestEvent[] {
-  const access = vcpu.pending;
-  if (access === null) return [];
+export function decideGuest(
+  vcpu: VcpuState,
+  id: number,
+  regime: GuestRegime,
+  input: GuestInput,
+): GuestEvent[] {
+  switch (input.type) {
+    case 'barrier-executed':
+      return barrier(vcpu, id, input.barrier);
+    case 'program-ended':
+    case 'run-failed':
+      return drainAll(vcpu, id, 'finite-time');
+    default:
+      return vcpu.pending === null ? [] : goOn(vcpu, id, regime, input, vcpu.pending);
+  }
+}
+
+function goOn(
+  vcpu: VcpuState,
+  id: number,
+  regime: GuestRegime,
+  input: Exclude<GuestInput, { type: 'barrier-executed' | 'program-ended' | 'run-failed' }>,
+  access: Access,
+): GuestEvent[] {
   switch (input.type) {
     case 'access-issued':
       return issue(vcpu, id, regime, access);
     case 'guest-reentered':
       return retry(vcpu, id, regime, access);
     case 'instruction-skipped':
-    case 'mmio-handled':
-      return [completed(vcpu, id, access, null)];
+      return [completed(vcpu, id, access, {})];
     case 'mmio-answered':
-      return [{ ...completed(vcpu, id, access, null), value: input.value }];
+      return [completed(vcpu, id, access, { value: registerValue(access, input.value) })];
+    case 'access-translated':
+    case 'transaction-answered':
+      return input.access === access.id ? continueAccess(vcpu, id) : [];
   }
 }
 
-function issue(vcpu: VcpuState, id: number, regime: Stage2Regime, access: Access): GuestEvent[] {
+/** DMB and DSB drain; DGH only says that merging across it is not worth waiting for (DDI0487 C6.2 DGH). */
+function barrier(vcpu: VcpuState, id: number, kind: Barrier): GuestEvent[] {
+  if (vcpu.storeBuffer.lines.length === 0 || kind === 'ISB') return [];
+  if (kind === 'DGH') return [{ type: 'store-lines-closed', vm: vcpu.vm, vcpu: id }];
+  return drainAll(vcpu, id, 'barrier');
+}
+
+function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
   const refusal = stage1Refusal(vcpu, regime, access);
   if (refusal !== null) {
     return [{ type: 'stage1-faulted', vm: vcpu.vm, vcpu: id, access: access.id, far: access.va, ...refusal }];
   }
+  if (access.kind === 'prefetch') return prefetch(vcpu, id, regime, access);
   const nothing = makesNoAccess(vcpu, regime, access);
-  if (nothing !== null || access.ipa === null) return [completed(vcpu, id, access, nothing)];
+  if (nothing !== null || access.ipa === null) return [completed(vcpu, id, access, { because: nothing })];
   return throughStage2(vcpu, id, regime, access, access.ipa);
 }
 
 /** A retried STXR finds its monitor cleared by the abort: it makes no access (measured rule 7). */
-function retry(vcpu: VcpuState, id: number, regime: Stage2Regime, access: Access): GuestEvent[] {
-  if (access.kind === 'exclusive-store') return [completed(vcpu, id, access, 'monitor-clear')];
+function retry(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
+  if (access.kind === 'exclusive-store') return [completed(vcpu, id, access, { because: 'monitor-clear' })];
   return access.ipa === null ? [] : throughStage2(vcpu, id, regime, access, access.ipa);
 }
 
-function throughStage2(vcpu: VcpuState, id: number, regime: Stage2Regime, access: Access, address: Ipa): GuestEvent[] {
+function throughStage2(
+  vcpu: VcpuState,
+  id: number,
+  regime: GuestRegime,
+  access: Access,
+  address: Ipa,
+): GuestEvent[] {
   const result = translateStage2(regime, vcpu.stage1, access, address);
   const { vm } = vcpu;
   if (result.kind === 'faulted') {
     return [{ type: 'stage2-faulted', vm, vcpu: id, access, attempt: vcpu.attempts, fault: result.fault }];
   }
   const { pa, level, combined } = result;
-  const done: GuestEvent = {
-    type: 'access-completed',
-    vm,
-    vcpu: id,
-    access: access.id,
-    translation: { pa, level, combined },
-    value: null,
-    because: null,
-  };
-  return result.setsAccessFlag ? [{ type: 'access-flag-set', vm, vcpu: id, ipa: address }, done] : [done];
+  const translation = { pa, level, combined };
+  const done = isDevice(regime, pa)
+    ? accessDevice(vcpu, id, access, translation)
+    : [completed(vcpu, id, access, { translation })];
+  return result.setsAccessFlag ? [{ type: 'access-flag-set', vm, vcpu: id, ipa: address }, ...done] : done;
+}
+
+const isDevice = ({ interconnect }: GuestRegime, pa: Pa): boolean =>
+  interconnect.length > 0 && rangeAt(interconnect, pa) !== undefined;
+
+/** PRFM takes no fault; where the combined type permits speculation it reads (DDI0487 B2.10.1, B2.10.2). */
+function prefetch(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
+  const done = completed(vcpu, id, access, { because: 'prefetch-never-faults' });
+  if (access.ipa === null || regime.interconnect.length === 0) return [done];
+  const result = translateStage2(regime, vcpu.stage1, access, access.ipa);
+  if (result.kind === 'faulted' || !isDevice(regime, result.pa)) return [done];
+  const { type } = result.combined;
+  if (!permits(type).speculativeReads.value) return [done];
+  const reads = transactionsOf(access, result.pa, type, false);
+  return [...reads.map((read) => issued(vcpu, id, read, 'speculative-read')), done];
 }
 
 /** Faults that stage 1 takes to EL1 before stage 2 is asked (measured rule 1; DDI0487 R_XCHFJ for alignment). */
@@ -110,18 +183,7 @@ function stage1Esr(access: Access, status: Parameters<typeof encodeAbort>[0]['st
 
 /** Instructions that end without any memory access. */
 function makesNoAccess(vcpu: VcpuState, regime: Stage2Regime, access: Access): GuestBecause | null {
-  if (access.kind === 'prefetch') return 'prefetch-never-faults';
   if (access.kind === 'exclusive-store' && !vcpu.monitor) return 'monitor-clear';
   const maintenance = isCacheMaintenance(access.kind) && !regime.cpu.departures.cacheMaintenanceFaults;
   return maintenance ? 'maintenance-is-a-no-op' : null;
-}
-
-function completed(
-  vcpu: VcpuState,
-  id: number,
-  access: Access,
-  because: GuestBecause | null,
-): GuestEvent & { type: 'access-completed' } {
-  const { vm } = vcpu;
-  return { type: 'access-completed', vm, vcpu: id, access: access.id, translation: null, value: null, because };
 }

@@ -6,7 +6,9 @@ import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { CombinedType } from '../arch/combine.ts';
 import type { Level } from '../arch/geometry.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
-import type { Stage1Regime } from './state.ts';
+import type { Transaction } from '../arch/transaction.ts';
+import type { Stage1Regime } from './stage1-regime.ts';
+import type { BufferedStore } from './store-buffer.ts';
 
 interface OfVcpu {
   readonly vm: number;
@@ -27,6 +29,26 @@ export type GuestBecause =
   | 'prefetch-never-faults'
   /** This processor treats cache maintenance by address as a no-op. */
   | 'maintenance-is-a-no-op';
+
+/** Why a transaction left the processor, or lines of the store buffer did. */
+export type TransactionBecause =
+  /** The type forbids gathering, or it is a load or an exclusive: each goes at once. */
+  | 'not-gathered'
+  /** All 64 bytes of the line are written. */
+  | 'line-full'
+  /** A store to another line needs room. */
+  | 'store-buffer-full'
+  /** DMB or DSB: what is before it may not be gathered with what is after it. */
+  | 'barrier'
+  /** A load or an ungathered store of bytes that are in the buffer. */
+  | 'overlapping-access'
+  /** Stores reach the endpoint in finite time without a barrier; here when the program ends. */
+  | 'finite-time'
+  /** A prefetch of Normal memory reads without a load asking. */
+  | 'speculative-read';
+
+/** Barriers and hints that the store buffer knows; ISB and the fetches after it do not concern it. */
+export type Barrier = 'DMB' | 'DSB' | 'DGH' | 'ISB';
 
 /** How both stages let an access pass: where it goes and as what. */
 export interface Translation {
@@ -64,4 +86,28 @@ export type GuestEvent =
       readonly translation: Translation | null;
       readonly value: bigint | null;
       readonly because: GuestBecause | null;
-    });
+    })
+  /** Both stages let an access pass to a device; it waits for the answers to its transactions. */
+  | (OfVcpu & {
+      readonly type: 'access-translated';
+      readonly access: number;
+      readonly translation: Translation;
+    })
+  /** A read or write left the processor; the interconnect brings it to a device by its address. */
+  | (OfVcpu & {
+      readonly type: 'transaction-issued';
+      readonly transaction: Transaction;
+      readonly because: TransactionBecause;
+    })
+  /** A store, or the part of it that falls into one line, entered the store buffer. */
+  | (OfVcpu & { readonly type: 'store-buffered'; readonly access: number; readonly store: BufferedStore })
+  /** Lines left the store buffer; their writes follow as transactions. */
+  | (OfVcpu & {
+      readonly type: 'store-lines-drained';
+      readonly lines: readonly number[];
+      readonly because: TransactionBecause;
+    })
+  /** No line of the store buffer takes another store. */
+  | (OfVcpu & { readonly type: 'store-lines-closed' })
+  | (OfVcpu & { readonly type: 'barrier-executed'; readonly barrier: Barrier })
+  | (OfVcpu & { readonly type: 'program-ended' });

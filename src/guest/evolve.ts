@@ -2,17 +2,38 @@
 
 import type { GuestEvent } from './events.ts';
 import type { VcpuState } from './state.ts';
+import { closed, EMPTY_STORE_BUFFER, withoutLines, withStore } from './store-buffer.ts';
 
 /** Events of others that end or continue a vCPU's access. */
 export type VcpuInput =
   | GuestEvent
-  | { readonly type: EndOfAccess; readonly vm: number; readonly vcpu: number };
+  | { readonly type: EndOfAccess; readonly vm: number; readonly vcpu: number }
+  | TransactionAnswer;
+
+/** A device answered a transaction that the pending access waits for. */
+export interface TransactionAnswer {
+  readonly type: 'transaction-answered';
+  readonly vm: number;
+  readonly vcpu: number;
+  readonly access: number;
+  /** Null for a write. */
+  readonly value: bigint | null;
+}
 
 type EndOfAccess = 'run-failed' | 'abort-injected' | 'nisv-exited' | 'sea-exited' | 'serror-injected';
 
 export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuState {
   const { vm, index, stage1 } = event;
-  return { vm, index, stage1, pending: null, attempts: 0, monitor: false };
+  return {
+    vm,
+    index,
+    stage1,
+    pending: null,
+    attempts: 0,
+    monitor: false,
+    waiting: null,
+    storeBuffer: EMPTY_STORE_BUFFER,
+  };
 }
 
 export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
@@ -33,6 +54,14 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       if (vcpu.pending?.kind === 'exclusive-load' && event.translation !== null) vcpu.monitor = true;
       if (vcpu.pending?.kind === 'exclusive-store') vcpu.monitor = false;
       vcpu.pending = null;
+      vcpu.waiting = null;
+      return;
+    case 'access-translated':
+      vcpu.waiting = { translation: event.translation, answers: [] };
+      return;
+    case 'transaction-answered':
+      if (vcpu.waiting === null || vcpu.pending?.id !== event.access) return;
+      vcpu.waiting = { ...vcpu.waiting, answers: [...vcpu.waiting.answers, event.value] };
       return;
     case 'stage1-faulted':
     case 'run-failed':
@@ -41,6 +70,23 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
     case 'sea-exited':
     case 'serror-injected':
       vcpu.pending = null;
+      vcpu.waiting = null;
+      return;
+    default:
+      evolveStoreBuffer(vcpu, event);
+  }
+}
+
+function evolveStoreBuffer(vcpu: VcpuState, event: VcpuInput): void {
+  switch (event.type) {
+    case 'store-buffered':
+      vcpu.storeBuffer = withStore(vcpu.storeBuffer, event.store);
+      return;
+    case 'store-lines-drained':
+      vcpu.storeBuffer = withoutLines(vcpu.storeBuffer, event.lines);
+      return;
+    case 'store-lines-closed':
+      vcpu.storeBuffer = closed(vcpu.storeBuffer);
       return;
     default:
       return;

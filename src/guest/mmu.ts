@@ -17,7 +17,7 @@ import type { Stage1Attributes } from '../arch/stage1.ts';
 import { stage1Attributes } from '../arch/stage1.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
 import type { TranslationTable } from '../arch/translation-table.ts';
-import type { Stage1Regime } from './state.ts';
+import type { Stage1Regime } from './stage1-regime.ts';
 
 /** What stage 2 is made of for one VM. */
 export interface Stage2Regime {

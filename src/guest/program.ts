@@ -5,6 +5,7 @@ import type { Access, AccessKind } from '../arch/access.ts';
 import { isWrite } from '../arch/access.ts';
 import type { InstructionSyndrome } from '../arch/esr.ts';
 import { NO_SYNDROME } from '../arch/esr.ts';
+import type { Barrier } from './events.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
 import { createVaSpace, normalWriteBack, physicalMapping } from './mapping.ts';
 
@@ -20,14 +21,12 @@ export interface GuestAbort {
 }
 
 export interface OpResult {
-  /** What a load read, little-endian; null for all else and where the value is not known. */
+  /** What a load put into its register, unsigned; null for all else and where the value is not known. */
   readonly value: bigint | null;
   readonly aborted: GuestAbort | null;
   /** errno of a KVM_RUN that failed here and that the VMM stepped over; null otherwise. */
   readonly skipped: number | null;
 }
-
-export type Barrier = 'dmb' | 'dsb' | 'dgh' | 'isb';
 
 /** What a vCPU does next. */
 export type GuestOp =
@@ -166,10 +165,10 @@ export function createCpu(index: number, ram: Mappable): Cpu {
     dcIvac: simple('dc-ivac', LINE),
     icIvau: simple('ic-ivau', LINE),
     burst: (at, options) => burst(stage1, at, options),
-    dmb: barrier('dmb'),
-    dsb: barrier('dsb'),
-    dgh: barrier('dgh'),
-    isb: barrier('isb'),
+    dmb: barrier('DMB'),
+    dsb: barrier('DSB'),
+    dgh: barrier('DGH'),
+    isb: barrier('ISB'),
     raise: ({ signal }) => one({ kind: 'raise', signal }),
     await: ({ signal }) => one({ kind: 'await', signal }),
   };
@@ -222,7 +221,8 @@ function storeOf(at: GuestAddress, options: StoreOptions): Omit<Access, 'id'> {
 function syndromeOf(size: number, options: LoadOptions, signed: boolean): Partial<InstructionSyndrome> {
   const { form = size === 16 ? 'simd' : 'register', register = 0 } = options;
   if (form !== 'register' && form !== 'acquire-release') return {};
-  if (size === 16) throw new RangeError(`a ${form} access has at most 8 bytes; 16 need form 'simd' or a pair`);
+  if (size === 16)
+    throw new RangeError(`a ${form} access has at most 8 bytes; 16 need form 'simd' or a pair`);
   const sas = Math.log2(size) as 0 | 1 | 2 | 3;
   return { isv: true, sas, sse: signed, srt: register, sf: size === 8 || signed, ar: form !== 'register' };
 }

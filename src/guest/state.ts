@@ -1,13 +1,17 @@
 // What a vCPU remembers between events: one flat slice each.
 
 import type { Access } from '../arch/access.ts';
-import type { Stage1Controls } from '../arch/stage1.ts';
+import type { Translation } from './events.ts';
+import type { Stage1Regime } from './stage1-regime.ts';
+import type { StoreBuffer } from './store-buffer.ts';
 
-/** The guest's own translation regime as far as it decides faults and types. */
-export interface Stage1Regime {
-  readonly controls: Stage1Controls;
-  /** ID_AA64MMFR0_EL1.PARange as the guest sees it, in bits: with stage 1 off no address may have more. */
-  readonly paBits: number;
+export type { Stage1Regime };
+
+/** An access that waits for a device. */
+export interface Waiting {
+  readonly translation: Translation;
+  /** Answers so far, one for each of its transactions; null for a write. */
+  readonly answers: readonly (bigint | null)[];
 }
 
 export interface VcpuState {
@@ -22,4 +26,7 @@ export interface VcpuState {
   attempts: number;
   /** Local exclusive monitor (DDI0487 B2.12). */
   monitor: boolean;
+  /** Null while the pending access waits for no device. */
+  waiting: Waiting | null;
+  storeBuffer: StoreBuffer;
 }

@@ -87,12 +87,14 @@ export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void 
       vm.capabilities = { ...vm.capabilities, [event.cap]: event.argument };
       return;
     case 'memslot-set':
+      settleFaults(vm, event.slot.slot);
       if (event.unmapped !== null) unmapRange(vm, event.unmapped);
       vm.slots = [...vm.slots.filter((s) => s.slot !== event.slot.slot), event.slot].sort(
         (a, b) => a.ipa - b.ipa,
       );
       return;
     case 'memslot-deleted':
+      settleFaults(vm, event.slot);
       unmapRange(vm, event.unmapped);
       vm.slots = vm.slots.filter((slot) => slot.slot !== event.slot);
       return;
@@ -169,6 +171,14 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
     default:
       return;
   }
+}
+
+/**
+ * A live slot changes only after the faults that found it have ended (synchronize_srcu() of kvm_swap_active_memslots).
+ * Here those under way run again instead and find the change, which leaves the same leaves.
+ */
+function settleFaults(vm: VmState, number: number): void {
+  if (vm.slots.some(({ slot }) => slot === number)) vm.mmuSeq += 1;
 }
 
 /** The map call of a vCPU ended; a page it left writable is dirty where its slot logs. */

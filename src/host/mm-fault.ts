@@ -3,7 +3,7 @@
 
 import type { Hva, Pa } from '../arch/addresses.ts';
 import { alignUp } from '../arch/addresses.ts';
-import type { Level } from '../arch/geometry.ts';
+import type { Granule, Level } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
 import type { Because } from './because.ts';
 import type { HostPte } from './host-memory.ts';
@@ -17,6 +17,7 @@ import { emit } from './work.ts';
 
 /** Level at which the host maps huge pages: its PMD. */
 export const PMD: Level = 2;
+const PUD: Level = 1;
 const PTE: Level = 3;
 
 export type MmFault =
@@ -109,18 +110,27 @@ function hostMapsBlock(work: Work, vma: Vma, address: number): boolean {
   return congruent && window >= vma.start && window + size <= vma.end;
 }
 
+/** Entries of the largest level that fill a hugetlb page: of its PUD, of its PMD, or contiguous PTEs. */
+function hugetlbLevel(granule: Granule, pageSize: number): Level {
+  const levels: readonly Level[] = [PUD, PMD];
+  return levels.find((level) => pageSize >= levelSize(granule, level)) ?? PTE;
+}
+
 /** A hugetlb page is allocated by the first touch; a read leaves the host entry read-only (measured). */
 function faultInHugetlb(work: Work, vma: Vma, pageSize: number, address: number, write: boolean): MmFault {
   const { granule } = work.vm.geometry;
-  const pmdSize = levelSize(granule, PMD);
-  const level = pageSize >= pmdSize ? PMD : PTE;
+  const level = hugetlbLevel(granule, pageSize);
   const start = address - (address % pageSize);
   const found = work.vm.memory.walk(address).leaf;
   const present = found?.kind === 'page';
   if (!present || (write && !found.writable)) {
     const pa = present ? pageOf(work, start) : allocate(work, pageSize);
-    const entry = level === PMD ? pmdSize : granule;
-    set(work, start, level, pageSize / entry, { kind: 'page', pa, writable: write, young: true });
+    set(work, start, level, pageSize / levelSize(granule, level), {
+      kind: 'page',
+      pa,
+      writable: write,
+      young: true,
+    });
   }
   return presentPage(work, vma, address);
 }

@@ -43,7 +43,7 @@ export interface VmState {
   slots: readonly Memslot[];
   vmas: readonly Vma[];
   memory: HostMemory;
-  /** kvm->mmu_invalidate_seq: notifiers that hit a memslot. */
+  /** kvm->mmu_invalidate_seq: notifiers that hit a memslot, and changes of live memslots. */
   mmuSeq: number;
   inFlight: readonly MapInFlight[];
   vgic: Vgic | null;

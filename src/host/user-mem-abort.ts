@@ -3,7 +3,7 @@
 // order: VMA, pfn, device or RAM, size, protection.
 
 import { alignDown, type Ipa, type Pa } from '../arch/addresses.ts';
-import type { Level } from '../arch/geometry.ts';
+import type { Granule, Level } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
 import type { Because } from './because.ts';
 import type { FaultInput, MapPlan } from './events.ts';
@@ -130,12 +130,8 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
   const { status } = input.fault;
   const { backing } = page.vma;
   if (logging) return { level: PAGE, because: 'logging-forces-pages' };
-  const block = levelSize(granule, PMD);
-  const refusal = blockRefusal(slot, page.address, block);
-  if (backing.kind === 'hugetlb') {
-    if (backing.pageSize < block) return { level: PAGE, because: 'host-maps-pages' };
-    return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
-  }
+  const refusal = blockRefusal(slot, page.address, levelSize(granule, PMD));
+  if (backing.kind === 'hugetlb') return hugetlbLeafSize(work, slot, page, backing.pageSize);
   if (backing.kind === 'pfnmap' && work.host.features.deviceBlocks !== 'host-mapping') {
     return deviceLeafSize(work, slot, page);
   }
@@ -146,6 +142,23 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
     return { level: PAGE, because: backing.kind === 'pfnmap' ? 'host-maps-pages' : null };
   return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
 }
+
+/** get_vma_page_shift() of a hugetlb VMA: 1G with 4K pages, then the PMD size, then a page. */
+function hugetlbLeafSize(work: Work, slot: Memslot, page: HostPage, pageSize: number): LeafSize {
+  const { granule } = work.vm.geometry;
+  let because: Because = 'host-maps-pages';
+  for (const level of blockLevelsOf(granule)) {
+    const size = levelSize(granule, level);
+    if (pageSize < size) continue;
+    const refusal = blockRefusal(slot, page.address, size);
+    if (refusal === null) return { level, because: 'host-maps-block' };
+    because = refusal;
+  }
+  return { level: PAGE, because };
+}
+
+/** Levels of blocks that user_mem_abort() tries, the largest first: PUD_SIZE with 4K pages only. */
+const blockLevelsOf = (granule: Granule): readonly Level[] => (granule === 4096 ? [1, PMD] : [PMD]);
 
 function blockRefusal(slot: Memslot, address: number, size: number): Because | null {
   if (supportsStage2Block(slot, address as typeof slot.hva, size)) return null;
@@ -159,9 +172,8 @@ function deviceLeafSize(work: Work, slot: Memslot, page: HostPage): LeafSize {
   if (work.host.features.deviceBlocks === 'page' || backing.kind !== 'pfnmap') {
     return { level: PAGE, because: 'device-pages-only' };
   }
-  const levels: readonly Level[] = granule === 4096 ? [1, PMD] : [PMD];
   let because: Because = 'vma-pfn-not-congruent';
-  for (const level of levels) {
+  for (const level of blockLevelsOf(granule)) {
     const size = levelSize(granule, level);
     const window = page.address - (page.address % size);
     const congruent = page.vma.start % size === backing.pa % size;

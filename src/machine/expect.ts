@@ -1,7 +1,14 @@
 // What a scenario can expect of a run, as checks: each says what it looks at, what it wants and what it found. A
 // check that fails is an answer like any other; nothing here throws.
 
-import type { DeviceReport, RegionReport, ScenarioRun, VcpuReport, VmReport } from './report.ts';
+import type {
+  AccessOutcome,
+  DeviceReport,
+  RegionReport,
+  ScenarioRun,
+  VcpuReport,
+  VmReport,
+} from './report.ts';
 
 /** A run before its expectations are judged. */
 export type RunFacts = Omit<ScenarioRun, 'expectations' | 'ok'>;
@@ -138,6 +145,17 @@ export const loaded = (vm: string, index: number, values: readonly (bigint | nul
   },
 });
 
+/** How each access of a vCPU ended, in program order; null for one that did not. */
+export const outcomes = (vm: string, index: number, wanted: readonly (AccessOutcome | null)[]): Check => ({
+  what: `${vm} vcpu ${index} outcomes`,
+  evaluate(run) {
+    const vcpu = vmIn(run, vm)?.vcpus.find((it) => it.index === index);
+    const actual = words((vcpu?.accesses ?? []).map(({ outcome }) => outcome));
+    return { expected: words(wanted), actual, ok: actual === words(wanted) };
+  },
+});
+
+/** What arrived at a device. */
 export const received = (device: string, wanted: ReceivedWanted): Check => ({
   what: `${device} received`,
   evaluate(run) {
@@ -145,7 +163,8 @@ export const received = (device: string, wanted: ReceivedWanted): Check => ({
     const actual = found === undefined ? null : receipts(found);
     const entries = Object.entries(wanted) as [keyof ReceivedWanted, unknown][];
     const ok = actual !== null && entries.every(([field, value]) => words(actual[field]) === words(value));
-    const shown = actual === null ? 'no such device' : `${wantedWords(pick(actual, entries))} (${found?.shape})`;
+    const shown =
+      actual === null ? 'no such device' : `${wantedWords(pick(actual, entries))} (${found?.shape})`;
     return { expected: wantedWords(wanted), actual: shown, ok };
   },
 });
@@ -156,7 +175,8 @@ export const leaf = (vm: string, region: string, wanted: LeafWanted): Check => (
   evaluate(run) {
     const leaves = regionIn(run, vm, region)?.leaves ?? [];
     const entries = Object.entries(wanted) as [keyof LeafWanted, unknown][];
-    const ok = leaves.length > 0 && leaves.every((it) => entries.every(([field, value]) => it[field] === value));
+    const ok =
+      leaves.length > 0 && leaves.every((it) => entries.every(([field, value]) => it[field] === value));
     const actual = leaves.map((it) => wantedWords(pick(it, entries))).join('; ');
     return { expected: wantedWords(wanted), actual: actual === '' ? 'nothing mapped' : actual, ok };
   },
@@ -168,7 +188,11 @@ export const neverMapped = (vm: string, region: string): Check => ({
   evaluate(run) {
     const leaves = regionIn(run, vm, region)?.leaves ?? [];
     const actual = leaves.map(({ type }) => type).join('; ');
-    return { expected: 'nothing mapped', actual: actual === '' ? 'nothing mapped' : actual, ok: actual === '' };
+    return {
+      expected: 'nothing mapped',
+      actual: actual === '' ? 'nothing mapped' : actual,
+      ok: actual === '',
+    };
   },
 });
 
@@ -218,7 +242,8 @@ const wantedWords = (wanted: object): string =>
     .map(([field, value]) => `${field} ${field === 'esr' ? hex(value) : words(value)}`)
     .join(', ');
 
-const hex = (value: unknown): string => (typeof value === 'bigint' ? `0x${value.toString(16)}` : words(value));
+const hex = (value: unknown): string =>
+  typeof value === 'bigint' ? `0x${value.toString(16)}` : words(value);
 
 function words(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(words).join(', ')}]`;

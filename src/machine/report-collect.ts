@@ -1,14 +1,10 @@
 // Gathers a run's report from the events as they pass: accesses with their faults and outcomes, deaths, leaves of
 // regions and what devices received. It reads events and nothing else, so that every report can be checked by them.
 
-import { alignDown } from '../arch/addresses.ts';
 import type { Access } from '../arch/access.ts';
-import { levelSize } from '../arch/geometry.ts';
 import { describeMemoryType } from '../arch/memory-type.ts';
 import type { GuestAbort } from '../guest/program.ts';
 import type { Recorded } from './events.ts';
-import { deviceCollector } from './report-devices.ts';
-import { leafCollector } from './report-leaves.ts';
 import type {
   AccessOutcome,
   AccessReport,
@@ -18,6 +14,8 @@ import type {
   RegionReport,
   VmReport,
 } from './report.ts';
+import { deviceCollector } from './report-devices.ts';
+import { leafCollector } from './report-leaves.ts';
 import type { Setup } from './scenario-setup.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -60,10 +58,13 @@ export function collect(simulation: Simulation, setup: Setup): Collector {
     devices.hear(event);
     if (event.type === 'access-issued') {
       const opened = openAccess(event.access, event.seq, setup, event.vm);
-      accesses.set(event.vcpu, [...(accesses.get(event.vcpu) ?? []), opened]);
+      const known = accesses.get(event.vcpu);
+      if (known === undefined) accesses.set(event.vcpu, [opened]);
+      else known.push(opened);
       return;
     }
-    if (event.type === 'run-failed') failures.set(event.vm, [...(failures.get(event.vm) ?? []), deathOf(event)]);
+    if (event.type === 'run-failed')
+      failures.set(event.vm, [...(failures.get(event.vm) ?? []), deathOf(event)]);
     if (!('vcpu' in event)) return;
     const access = latest(event.vcpu);
     if (access !== undefined && !access.ended) follow(access, event);
@@ -123,7 +124,8 @@ function follow(access: OpenAccess, event: Recorded): void {
       access.outcome ??= 'completed';
       access.because = event.because ?? access.because;
       access.value = event.value;
-      access.combined = event.translation === null ? null : describeMemoryType(event.translation.combined.type);
+      access.combined =
+        event.translation === null ? null : describeMemoryType(event.translation.combined.type);
       access.ended = true;
       return;
     case 'run-failed':
@@ -190,7 +192,3 @@ export function vmReports(
     };
   });
 }
-
-/** First address of the leaf of that level around `address`. */
-export const leafStart = (address: number, granule: 4096 | 16384 | 65536, level: -1 | 0 | 1 | 2 | 3): number =>
-  alignDown(address, levelSize(granule, level));

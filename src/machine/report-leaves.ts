@@ -30,7 +30,7 @@ export interface LeafCollector {
 }
 
 /** MemAttr in the manual's words for the type it makes of Normal memory; `forced` is left to the rule that chose it. */
-export function describeMemAttr(memAttr: number, fwb: boolean): string {
+function describeMemAttr(memAttr: number, fwb: boolean): string {
   const [meaning] = decodeMemAttr(memAttr, fwb).outcomes;
   switch (meaning.type) {
     case 'Device':
@@ -53,13 +53,16 @@ type Mapped = Recorded & { readonly type: 'stage2-mapped' | 'stage2-set' };
 export function leafCollector(simulation: Simulation, setup: Setup): LeafCollector {
   const open = setup.regions.map((region): OpenRegion => ({ region, leaves: new Map(), at: new Map() }));
   const find = (vm: number, address: number): OpenRegion | undefined =>
-    open.find(({ region }) => region.vm === vm && address >= region.ipa && address < region.ipa + region.size);
+    open.find(
+      ({ region }) => region.vm === vm && address >= region.ipa && address < region.ipa + region.size,
+    );
   return {
     hear(event) {
       if (event.type === 'stage2-mapped' || event.type === 'stage2-set') {
         const into = find(event.vm, event.ipa);
         const vm = simulation.state.vms[event.vm];
-        if (into !== undefined && vm !== undefined) addLeaf(into, event, vm, simulation.state.host?.cpu.fwb === true);
+        if (into !== undefined && vm !== undefined)
+          addLeaf(into, event, vm, simulation.state.host?.cpu.fwb === true);
       } else if (event.type === 'access-completed' && event.translation !== null) {
         const { level, pa, combined } = event.translation;
         const granule = simulation.state.vms[event.vm]?.geometry.granule ?? 4096;

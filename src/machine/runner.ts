@@ -2,9 +2,30 @@
 // recorded, and judges the expectations. The same scenario, kernel, seed and variant give the same bytes.
 
 import type { CpuFeatures } from '../arch/cpu.ts';
-import type { ScenarioRun, Variant } from './report.ts';
-import type { Scenario } from './scenario.ts';
+import type { KernelPreset } from '../host/kernels.ts';
+import { KERNELS, kernelPreset } from '../host/kernels.ts';
+import type { MachineEvent, Recorded } from './events.ts';
+import { evolve } from './evolve.ts';
+import type { RunFacts } from './expect.ts';
+import { placeDevices } from './layout.ts';
+import type { ExpectationResult, ScenarioRun, Variant } from './report.ts';
+import type { Collector } from './report-collect.ts';
+import { collect, vmReports } from './report-collect.ts';
+import type { DeviceWhen, Scenario, Told } from './scenario.ts';
+import { isAsked, tellScenario } from './scenario.ts';
+import type { Definition } from './scenario-definition.ts';
+import { RAM_IPA } from './scenario-definition.ts';
+import type { Setup } from './scenario-setup.ts';
+import { DEFAULT_CPU, setUp } from './scenario-setup.ts';
+import { varied } from './scenario-vary.ts';
+import type { Turns } from './schedule.ts';
+import { takeTurns } from './schedule.ts';
+import type { Stage, VcpuActor } from './schedule-actors.ts';
+import { vcpuActor, vmmActor } from './schedule-actors.ts';
 import type { Simulation } from './simulation.ts';
+import { createSimulation } from './simulation.ts';
+import type { MachineState } from './state.ts';
+import { initialState } from './state.ts';
 
 export interface RunOptions {
   /** Name of a preset; the newest unless given. */
@@ -24,8 +45,160 @@ export interface RunOptions {
   readonly onSimulation?: (simulation: Simulation) => void;
 }
 
+/** Stages of a fault at which another vCPU can come in between: after the trap, in the map call, before the retry. */
+const PARKS: ReadonlySet<string> = new Set(['stage2-faulted', 'stage2-map-begun', 'guest-reentered']);
+
 /**
  * Runs the story to its end and judges it; a failed expectation is part of the result.
  * @throws RangeError for a kernel without a preset, a story that contradicts itself, or a schedule that does not fit
  */
-export declare function runScenario(scenario: Scenario, options?: RunOptions): ScenarioRun;
+export function runScenario(scenario: Scenario, options: RunOptions = {}): ScenarioRun {
+  const kernel = presetOf(options.kernel);
+  const { vary = {}, seed = 1 } = options;
+  const told = tellScenario(scenario);
+  const definition = definitionOf(told, vary);
+  const setup = setUp(definition, placeDevices(definition.devices), kernel, hostOptions(options));
+  const actorsCount = programsOf(definition) + definition.vmmPrograms.length;
+  const simulation = createSimulation({
+    state: options.state ?? 'immer',
+    unassignedMmio: 'vmm',
+    hold: ({ type }) => actorsCount > 1 && PARKS.has(type),
+  });
+  const memory = remember(simulation, options);
+  options.onSimulation?.(simulation);
+  const collector = collect(simulation, setup);
+  dispatchSetup(simulation, setup.events);
+  const { turns, actors } = play(definition, setup, simulation, collector, options);
+  const finished = (vcpu: number): boolean => actors.find(({ id }) => id === vcpu)?.finished() ?? true;
+  const vms = definition.vms.map(({ name, lastVcpu, onRunError }) => {
+    return { name, vcpus: lastVcpu + 1, stops: onRunError === 'stop' };
+  });
+  const facts: RunFacts = {
+    scenario: scenario.name,
+    kernel: kernel.name,
+    seed,
+    variant: vary,
+    simulation,
+    ...memory,
+    vms: vmReports(setup, vms, collector, finished),
+    devices: collector.devices(),
+    regions: collector.regions(),
+    ...turns,
+  };
+  const expectations = judge(told, facts, setup);
+  return { ...facts, expectations, ok: expectations.every(({ ok }) => ok) };
+}
+
+function presetOf(name: string | undefined): KernelPreset {
+  const preset = name === undefined ? KERNELS.at(-1) : kernelPreset(name);
+  if (preset !== undefined) return preset;
+  throw new RangeError(
+    `there is no preset for kernel ${name}; known are ${KERNELS.map((k) => k.name).join(', ')}`,
+  );
+}
+
+function definitionOf(told: Told, vary: Variant): Definition {
+  const definition = varied(told.definition, vary.device);
+  const { onRunError } = vary;
+  if (onRunError === undefined) return definition;
+  return { ...definition, vms: definition.vms.map((vm) => ({ ...vm, onRunError })) };
+}
+
+function hostOptions({ cpu = {}, vary = {} }: RunOptions) {
+  const { pageSize = 4096, thp = 'always', fwb = cpu.fwb ?? DEFAULT_CPU.fwb } = vary;
+  return { pageSize, thp, cpu: { ...DEFAULT_CPU, ...cpu, fwb } } as const;
+}
+
+const programsOf = ({ vms }: Definition): number => vms.reduce((sum, vm) => sum + vm.programs.size, 0);
+
+/** Events and snapshots as the run goes; without snapshots a state is made anew from the events. */
+function remember(simulation: Simulation, options: RunOptions): Pick<ScenarioRun, 'events' | 'snapshot'> {
+  const events: Recorded[] = [];
+  const states: MachineState[] = [];
+  simulation.bus.all.subscribe((event) => {
+    if (options.events !== 'drop') events.push(event);
+    if (options.state !== 'plain') states.push(simulation.state);
+  });
+  return {
+    events,
+    snapshot(seq) {
+      const kept = states[seq] ?? rebuilt(events, seq);
+      if (kept === null) throw new RangeError(`there is no snapshot ${seq}; the run kept ${states.length}`);
+      return kept;
+    },
+  };
+}
+
+function rebuilt(events: readonly Recorded[], seq: number): MachineState | null {
+  if (events[seq] === undefined) return null;
+  const state = initialState();
+  for (const { seq: _seq, cause: _cause, at: _at, ...event } of events.slice(0, seq + 1)) {
+    evolve(state, event as MachineEvent);
+  }
+  return state;
+}
+
+/** @throws RangeError if a call fails that sets the story up */
+function dispatchSetup(simulation: Simulation, events: readonly MachineEvent[]): void {
+  let returned = 0;
+  const subscription = simulation.bus.on('vmm-call-returned').subscribe(({ errno }) => {
+    returned = errno;
+  });
+  for (const event of events) {
+    returned = 0;
+    simulation.dispatch(event);
+    if (event.type !== 'vmm-called' || event.call.kind === 'mmap-refused' || returned === 0) continue;
+    throw new RangeError(
+      `VM ${event.vm}: ${event.call.kind} fails with errno ${returned}; check sizes and addresses`,
+    );
+  }
+  subscription.unsubscribe();
+}
+
+function play(
+  definition: Definition,
+  setup: Setup,
+  simulation: Simulation,
+  collector: Collector,
+  options: RunOptions,
+): { readonly turns: Turns; readonly actors: readonly VcpuActor[] } {
+  const { vms, vmmPrograms } = definition;
+  const stage: Stage = {
+    simulation,
+    collector,
+    regions: setup.regions,
+    signals: new Set(),
+    nextAccess: 0,
+    isDead: (vm) => vms[vm]?.onRunError === 'stop' && collector.failures(vm).length > 0,
+  };
+  const actors = vms.flatMap(({ id, name, ram, programs }) =>
+    [...programs].map(([index, program]) => {
+      const vcpu = (setup.firstVcpu[id] ?? 0) + index;
+      const place = {
+        vm: id,
+        vmName: name,
+        vcpu,
+        index,
+        ram: { name: `${name} RAM`, ipa: RAM_IPA, size: ram },
+      };
+      return vcpuActor(stage, place, program);
+    }),
+  );
+  const vcpus = vms.reduce((sum, vm) => sum + vm.lastVcpu + 1, 0);
+  const vmm = vmmPrograms.map((program, index) => vmmActor(stage, vcpus + index, index, program));
+  const turns = takeTurns([...actors, ...vmm], options.seed ?? 1, options.schedule);
+  return { turns, actors };
+}
+
+function judge(told: Told, facts: RunFacts, setup: Setup): ExpectationResult[] {
+  const [vm] = told.vms;
+  if (vm === undefined) return [];
+  const { vms, devices } = told;
+  const { kernel, variant } = facts;
+  const asked = { vm, vms, devices, kernel, variant };
+  const kind = variant.device ?? (setup.devices[0]?.kind as DeviceWhen | undefined) ?? null;
+  return told.expectations
+    .filter(({ when }) => isAsked(when, kernel, kind))
+    .flatMap(({ expectation }) => expectation(asked))
+    .map((check) => ({ what: check.what, ...check.evaluate(facts) }));
+}

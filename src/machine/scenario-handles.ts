@@ -11,7 +11,19 @@ import type { Mappable } from '../guest/mapping.ts';
 import type { GuestProgram } from '../guest/program.ts';
 import type { Vgic } from '../host/calls.ts';
 import type { Check, DiedWanted, LeafWanted, ReceivedWanted, SawWanted } from './expect.ts';
-import { died, finished, leaf, loaded, neverMapped, received, saw, sawNoAbort, survived } from './expect.ts';
+import {
+  died,
+  finished,
+  leaf,
+  loaded,
+  neverMapped,
+  outcomes,
+  received,
+  saw,
+  sawNoAbort,
+  survived,
+} from './expect.ts';
+import type { AccessOutcome } from './report.ts';
 import type { Definition, MapAs, RegionRef, VmDefinition } from './scenario-definition.ts';
 import { GICV_NAME, RAM_IPA } from './scenario-definition.ts';
 import type { AssignedRegion } from './scenario-vmm.ts';
@@ -68,6 +80,8 @@ export interface VcpuHandle {
   finished(): Check;
   /** Values that its loads gave, in program order; null where a load gave none. */
   loaded(values: readonly (bigint | null)[]): Check;
+  /** How its accesses ended, in program order; null for one that did not. */
+  outcomes(wanted: readonly (AccessOutcome | null)[]): Check;
 }
 
 export interface VmHandle {
@@ -137,7 +151,11 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
     assign: (region, assignment) => assign(vm, region, assignment),
     gicc: () => giccOf(vm),
     gicd: () => gicdOf(vm),
-    at: (address, size = PAGE) => ({ name: `${name} ${hex(address)}`, ipa: ipa(address), size: bytesOf(size, name) }),
+    at: (address, size = PAGE) => ({
+      name: `${name} ${hex(address)}`,
+      ipa: ipa(address),
+      size: bytesOf(size, name),
+    }),
     vcpu: (index) => vcpuHandle(vm, index),
     died: (wanted = {}) => died(name, wanted),
     survived: () => survived(name),
@@ -197,11 +215,13 @@ function vcpuHandle(vm: VmDefinition, index: number): VcpuHandle {
   vm.lastVcpu = Math.max(vm.lastVcpu, index);
   return {
     run(program) {
-      if (vm.programs.has(index)) throw new RangeError(`VM '${vm.name}': vCPU ${index} has a program already`);
+      if (vm.programs.has(index))
+        throw new RangeError(`VM '${vm.name}': vCPU ${index} has a program already`);
       vm.programs.set(index, program);
     },
     finished: () => finished(vm.name, index),
     loaded: (values) => loaded(vm.name, index, values),
+    outcomes: (wanted) => outcomes(vm.name, index, wanted),
   };
 }
 

@@ -87,7 +87,6 @@ export function setUp(
       cpu: { ...options.cpu, lpa2 },
       pageSize: options.pageSize,
       thp: options.thp,
-      swap: false,
       gicv: gicvOf(devices),
     },
     ...devices.map((description, device): MachineEvent => ({ type: 'device-plugged', device, description })),
@@ -142,7 +141,8 @@ function setUpVm(
     regions.push(region.placed);
     events.push(...region.events);
   }
-  for (let index = 0; index < vcpus; index++) events.push({ type: 'vcpu-run', vm: id, vcpu: firstVcpu + index });
+  for (let index = 0; index < vcpus; index++)
+    events.push({ type: 'vcpu-run', vm: id, vcpu: firstVcpu + index });
   return { events, regions };
 }
 
@@ -207,5 +207,7 @@ function assigned(
 
 /** The device as the VMM opens it. */
 function mappedAs(device: DeviceDescription, { as }: Assignment): DeviceDescription {
-  return as === null || device.kind === 'emulated' || device.kind === 'gicv2' ? device : withDriver(device, as);
+  return as === null || device.kind === 'emulated' || device.kind === 'gicv2'
+    ? device
+    : withDriver(device, as);
 }

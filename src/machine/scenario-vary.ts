@@ -29,7 +29,9 @@ const isPassThrough = ({ kind }: DeviceDescription): boolean => kind !== 'emulat
 export function varied(definition: Definition, kind: VaryDevice | undefined): Definition {
   if (kind === undefined) return withHostGic(definition);
   if (kind === 'gicv') return asGicv(definition);
-  const devices = definition.devices.map((device) => (isPassThrough(device) ? withDriver(device, kind) : device));
+  const devices = definition.devices.map((device) =>
+    isPassThrough(device) ? withDriver(device, kind) : device,
+  );
   const vms = definition.vms.map((vm) => ({
     ...vm,
     assignments: vm.assignments.map((assignment) => ({ ...assignment, as: null })),

@@ -15,7 +15,17 @@ export type VmmOp =
   | { readonly kind: 'mprotect'; readonly region: AssignedRegion; readonly prot: Prot }
   | { readonly kind: 'munmap'; readonly region: AssignedRegion }
   | { readonly kind: 'delete-slot' | 'add-slot'; readonly region: AssignedRegion }
+  | ({ readonly kind: 'irq-line'; readonly vm: string } & IrqLine)
   | { readonly kind: 'raise' | 'await'; readonly signal: string };
+
+/** KVM_IRQ_LINE: a line of the in-kernel GICv2. */
+export interface IrqLine {
+  /** 16 to 31 is a PPI, from 32 an SPI. */
+  readonly intid: number;
+  readonly level: boolean;
+  /** Number of the vCPU whose PPI it is; null for SPIs. */
+  readonly cpu?: number | null;
+}
 
 /** errno of the call; 0 where all went well, and for what is no call. */
 export interface VmmResult {
@@ -40,6 +50,8 @@ export interface Vmm {
   deleteSlot(region: AssignedRegion): VmmSteps;
   /** The slot as it was assigned. */
   addSlot(region: AssignedRegion): VmmSteps;
+  /** KVM_IRQ_LINE of a VM with a vGICv2; EINVAL for others. */
+  irqLine(vm: { readonly name: string }, line: IrqLine): VmmSteps;
   raise(signal: Signal): VmmSteps;
   await(signal: Signal): VmmSteps;
 }
@@ -61,6 +73,7 @@ export const VMM: Vmm = {
   munmap: (region) => one({ kind: 'munmap', region }),
   deleteSlot: (region) => one({ kind: 'delete-slot', region }),
   addSlot: (region) => one({ kind: 'add-slot', region }),
+  irqLine: ({ name }, line) => one({ kind: 'irq-line', vm: name, ...line }),
   raise: ({ signal }) => one({ kind: 'raise', signal }),
   await: ({ signal }) => one({ kind: 'await', signal }),
 };

@@ -3,6 +3,7 @@
 
 import type { DeviceDescription, DeviceKind } from '../devices/description.ts';
 import type { Signal } from '../guest/program.ts';
+import { KERNELS, kernelPreset } from '../host/kernels.ts';
 import type { Check } from './expect.ts';
 import type { Variant, VaryDevice } from './report.ts';
 import type { Definition } from './scenario-definition.ts';
@@ -90,6 +91,7 @@ export function tellScenario(story: Scenario): Told {
   const vms: VmHandle[] = [];
   const devices: DeviceHandle[] = [];
   const add = (when: When, expectation: Expectation): void => {
+    checkKernels(story.name, listOf(when.kernel));
     expectations.push({ when, expectation });
   };
   const kept = <T>(list: T[], item: T): T => {
@@ -110,8 +112,17 @@ export function tellScenario(story: Scenario): Told {
       when: add,
     },
   });
-  if (vms.length === 0) throw new RangeError(`scenario '${story.name}' has no VM; give it one with host.vm()`);
+  if (vms.length === 0)
+    throw new RangeError(`scenario '${story.name}' has no VM; give it one with host.vm()`);
   return { definition, expectations, vms, devices };
+}
+
+/** A name that no run can have would never be asked, and nobody would notice. */
+function checkKernels(story: string, names: readonly string[]): void {
+  const unknown = names.find((name) => kernelPreset(name) === undefined);
+  if (unknown === undefined) return;
+  const known = KERNELS.map(({ name }) => name).join(', ');
+  throw new RangeError(`scenario '${story}' expects something of kernel ${unknown}; there are ${known}`);
 }
 
 /** What a scenario is about, without running it. */
@@ -145,6 +156,23 @@ export function isAsked(when: When, kernel: string, device: DeviceWhen | null): 
   const meets = (wanted: string | readonly string[] | undefined, is: string | null): boolean =>
     wanted === undefined || (is !== null && listOf(wanted).includes(is));
   return meets(when.kernel, kernel) && meets(when.device, device);
+}
+
+/** Names of the presets that are older than a release, which need not be one. @throws RangeError for no release */
+export const kernelsBefore = (release: string): readonly string[] =>
+  KERNELS.map(({ name }) => name).filter((name) => ageOf(name) < ageOf(release));
+
+/** Names of the presets of a release and of all newer ones. @throws RangeError for no release */
+export const kernelsFrom = (release: string): readonly string[] =>
+  KERNELS.map(({ name }) => name).filter((name) => ageOf(name) >= ageOf(release));
+
+/** A number that rises with the release: 6.9 comes before 6.10. */
+function ageOf(release: string): number {
+  const [, major, minor] = /^(\d+)\.(\d+)$/.exec(release) ?? [];
+  if (major === undefined || minor === undefined) {
+    throw new RangeError(`'${release}' is no release of Linux; write 6.9 or 6.12`);
+  }
+  return Number(major) * 1000 + Number(minor);
 }
 
 const listOf = (value: string | readonly string[] | undefined): readonly string[] =>

@@ -52,7 +52,9 @@ export function takeTurns(actors: readonly Actor[], seed: number, given: readonl
     next.step();
   }
   if (given.length > schedule.length) {
-    throw new RangeError(`the schedule has ${given.length} turns, but after ${schedule.length} all had ended`);
+    throw new RangeError(
+      `the schedule has ${given.length} turns, but after ${schedule.length} all had ended`,
+    );
   }
   const stuck = actors.filter((actor) => actor.status() === 'waiting').map(({ name }) => name);
   return { schedule, stuck, prng };

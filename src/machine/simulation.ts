@@ -5,8 +5,7 @@ import { Immer } from 'immer';
 import type { Bus } from '../bus/bus.ts';
 import { createBus } from '../bus/bus.ts';
 import { createClock } from '../bus/clock.ts';
-import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
-import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
+import { decide, HEARD } from './decide.ts';
 import type { MachineEvent, Recorded } from './events.ts';
 import { evolve } from './evolve.ts';
 import type { MachineState } from './state.ts';
@@ -19,6 +18,11 @@ export interface SimulationOptions {
   /** `immer`: an immutable state after every event. `plain`: one object that changes, for bulk replay. */
   readonly state?: 'immer' | 'plain';
   readonly hold?: Hold;
+  /**
+   * Who answers MMIO exits that no device's window covers: a VMM that reads 0 there, or whoever listens to the bus.
+   * The VMM unless given, if any device is plugged.
+   */
+  readonly unassignedMmio?: 'vmm' | 'listener';
 }
 
 export interface Simulation {
@@ -65,7 +69,7 @@ export function createSimulation(options: SimulationOptions = {}): Simulation {
     for (const event of events) bus.emit({ type: event.type, event, cause });
   };
 
-  const deliver = (event: Recorded): void => emitAll(decide(state, event), event.seq);
+  const deliver = (event: Recorded): void => emitAll(decide(state, event, options.unassignedMmio), event.seq);
 
   bus.handle(HEARD, (event) => {
     if ('vcpu' in event && options.hold?.(event) === true) held.set(event.vcpu, event);
@@ -93,36 +97,4 @@ export function createSimulation(options: SimulationOptions = {}): Simulation {
       return true;
     },
   };
-}
-
-const HEARD = [...HOST_HEARS, ...GUEST_HEARS, 'pci-command-written'] as const;
-
-/** What every part makes of an event; the parts know nothing of each other. */
-function decide(state: MachineState, event: Recorded): readonly MachineEvent[] {
-  const { host } = state;
-  if (host === null) return [];
-  switch (event.type) {
-    case 'pci-command-written':
-      return decideZap(host, state.vms, event);
-    case 'access-issued':
-    case 'guest-reentered':
-    case 'instruction-skipped':
-    case 'mmio-handled':
-    case 'mmio-answered': {
-      const vm = state.vms[event.vm];
-      const vcpu = state.vcpus[event.vcpu];
-      if (vm === undefined || vcpu === undefined) return [];
-      const { geometry, table } = vm;
-      return decideGuest(vcpu, event.vcpu, { geometry, table, cpu: host.cpu }, event);
-    }
-    case 'vmm-called':
-    case 'vcpu-run':
-    case 'stage2-faulted':
-    case 'stage2-map-begun': {
-      const vm = state.vms[event.vm];
-      return vm === undefined ? [] : decideHost(host, vm, event);
-    }
-    default:
-      return [];
-  }
 }

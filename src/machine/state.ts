@@ -1,13 +1,24 @@
 // The whole machine: slices of all parts, flat, so that one event changes one or two of them.
 
-import type { HostState, VmState } from '../host/state.ts';
+import type { DeviceState } from '../devices/state.ts';
 import type { VcpuState } from '../guest/state.ts';
+import type { HostState, VmState } from '../host/state.ts';
+import type { Route } from './interconnect.ts';
 
 export interface MachineState {
   /** Null until the host has booted. */
   host: HostState | null;
   vms: VmState[];
   vcpus: VcpuState[];
+  devices: DeviceState[];
+  /** Where devices are in physical memory, sorted; everything else is RAM. */
+  interconnect: readonly Route[];
 }
 
-export const initialState = (): MachineState => ({ host: null, vms: [], vcpus: [] });
+export const initialState = (): MachineState => ({
+  host: null,
+  vms: [],
+  vcpus: [],
+  devices: [],
+  interconnect: [],
+});

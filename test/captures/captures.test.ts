@@ -14,7 +14,9 @@ describe('a capture of a real kernel', () => {
   });
 
   it.each(captureNames)('%s is predicted whole', (name) => {
-    const { checked, firstDivergence, faults, outcomes, operations, dumps } = reportOf(loadBundle(captureAt(name)));
+    const { checked, firstDivergence, faults, outcomes, operations, dumps } = reportOf(
+      loadBundle(captureAt(name)),
+    );
 
     expect(firstDivergence).toBeNull();
     expect(checked).toBe(true);
@@ -30,8 +32,12 @@ describe('a capture of a real kernel', () => {
   it('has answers worth the name: faults, outcomes, results of calls, and dumps', () => {
     const reports = captureNames.map((name) => loadBundle(captureAt(name)).expected);
 
-    const faults = reports.flatMap((it) => Object.values(it?.accesses ?? {}).flatMap((access) => access.faults));
-    const dumps = reports.flatMap((it) => Object.values(it?.dumps ?? {}).flatMap((vms) => Object.values(vms)));
+    const faults = reports.flatMap((it) =>
+      Object.values(it?.accesses ?? {}).flatMap((access) => access.faults),
+    );
+    const dumps = reports.flatMap((it) =>
+      Object.values(it?.dumps ?? {}).flatMap((vms) => Object.values(vms)),
+    );
     expect(captureNames).toHaveLength(42);
     expect(faults.length).toBeGreaterThan(7_000);
     expect(dumps.reduce((sum, { leaves }) => sum + leaves.length, 0)).toBeGreaterThan(12_000);

@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const capturesFolder = join(import.meta.dirname, '..', 'fixtures', 'captures');
+const capturesFolder = join(import.meta.dirname, '..', 'fixtures', 'captures');
 
 export const captureNames: readonly string[] = readdirSync(capturesFolder).sort();
 

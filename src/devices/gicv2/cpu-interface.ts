@@ -4,7 +4,7 @@
 import type { CpuInterface, Irq, Pending, Vgic } from './vgic.ts';
 import { irqAt, lowestBit, mostUrgent, SGIS, withIrq } from './vgic.ts';
 
-export const SPURIOUS = 1023;
+const SPURIOUS = 1023;
 /** The most urgent interrupt is of group 1 and the alias register has to acknowledge it. */
 export const SPURIOUS_GROUP_1 = 1022;
 
@@ -27,7 +27,7 @@ const CTLR_MASK = 0x21f;
 const MIN_BPR = 2;
 const MIN_ABPR = 3;
 
-export function runningPriority({ apr }: CpuInterface): number {
+function runningPriority({ apr }: CpuInterface): number {
   return apr === 0 ? IDLE_PRIORITY : lowestBit(apr) << PRIORITY_SHIFT;
 }
 
@@ -98,7 +98,11 @@ export function acknowledged(vgic: Vgic, index: number, name: string): Vgic {
   if (cpu === undefined || found === null) return vgic;
   if (shown(cpu, found, name === 'GICV_AIAR') !== idOf(found)) return vgic;
   const { sources } = found.irq;
-  const taken = withIrq(vgic, index, found.intid, { active: true, latch: false, sources: sources & (sources - 1) });
+  const taken = withIrq(vgic, index, found.intid, {
+    active: true,
+    latch: false,
+    sources: sources & (sources - 1),
+  });
   const priority = groupPriority(cpu, found.irq) >> PRIORITY_SHIFT;
   return withInterface(taken, index, { apr: (cpu.apr | (1 << priority)) >>> 0 });
 }
@@ -141,5 +145,7 @@ function deactivated(vgic: Vgic, index: number, intid: number): Vgic {
 
 function withInterface(vgic: Vgic, index: number, change: Partial<CpuInterface>): Vgic {
   const cpu = vgic.interfaces[index];
-  return cpu === undefined ? vgic : { ...vgic, interfaces: vgic.interfaces.with(index, { ...cpu, ...change }) };
+  return cpu === undefined
+    ? vgic
+    : { ...vgic, interfaces: vgic.interfaces.with(index, { ...cpu, ...change }) };
 }

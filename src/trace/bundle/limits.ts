@@ -1,5 +1,6 @@
-// Values that fit the schema and still cannot be meant: lengths, counts and addresses beyond what the architecture or
-// a host has. They are refused by path before anything is replayed, so that no input makes a replay endless.
+// Values that fit the schema and still cannot be meant: lengths, counts and addresses beyond what the
+// architecture or a host has. They are refused by path before anything is replayed, so that no input makes a
+// replay endless.
 
 import { stage2Geometry } from '../../arch/geometry.ts';
 import { InputError } from '../input-error.ts';
@@ -90,6 +91,7 @@ function checkOperation(
   { refuse, inRange }: Check,
 ): void {
   const length = 'size' in entry ? entry.size : 0;
+  if ('hva' in entry) inRange(`${at}.hva`, entry.hva ?? 0, 0, 2 ** USER_ADDRESS_BITS - 1);
   if ('hva' in entry && entry.hva !== null && entry.hva + length > 2 ** USER_ADDRESS_BITS) {
     refuse(`${at}.size`, `the range ends beyond the ${USER_ADDRESS_BITS}-bit addresses of a process`);
   }

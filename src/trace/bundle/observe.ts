@@ -100,7 +100,9 @@ function observeCall(call: PredictedCall, event: MachineEvent): void {
 }
 
 function observeAccess(access: PredictedAccess, event: Recorded): void {
-  if ('because' in event && event.because !== null) access.because = event.because;
+  // What the guest re-enters after was decided before: the leaf's own rule says more than that it is in place.
+  if ('because' in event && event.because !== null && event.type !== 'guest-reentered')
+    access.because = event.because;
   switch (event.type) {
     case 'stage2-faulted':
       access.faults.push({ ipa: event.fault.ipa, esr: event.fault.esr, far: event.fault.far, traced: true });

@@ -1,0 +1,28 @@
+// The two events by which every access ends or leaves the processor, built in one place.
+
+import type { Access } from '../arch/access.ts';
+import type { Transaction } from '../arch/transaction.ts';
+import type { GuestBecause, GuestEvent, TransactionBecause, Translation } from './events.ts';
+import type { VcpuState } from './state.ts';
+
+interface Ending {
+  readonly translation?: Translation | null;
+  readonly value?: bigint | null;
+  readonly because?: GuestBecause | null;
+}
+
+/** @param id number of the vCPU's slice */
+export function completed(vcpu: VcpuState, id: number, access: Access, ending: Ending): GuestEvent {
+  const { translation = null, value = null, because = null } = ending;
+  return { type: 'access-completed', vm: vcpu.vm, vcpu: id, access: access.id, translation, value, because };
+}
+
+/** @param id number of the vCPU's slice */
+export function issued(
+  vcpu: VcpuState,
+  id: number,
+  transaction: Transaction,
+  because: TransactionBecause,
+): GuestEvent {
+  return { type: 'transaction-issued', vm: vcpu.vm, vcpu: id, transaction, because };
+}

@@ -1,0 +1,132 @@
+// What every part makes of an event: each is given its own slice and plain data about its surroundings, and answers with
+// events. Nobody calls across, and no part knows that the others are there.
+
+import { rangeAt } from '../arch/transaction.ts';
+import type { MmioInput } from '../devices/decide.ts';
+import {
+  decideMmio,
+  decideTransaction,
+  unassignedMmio,
+  unclaimedTransaction,
+  unmodelledMmio,
+} from '../devices/decide.ts';
+import { GICD } from '../devices/description.ts';
+import type { Requester } from '../devices/events.ts';
+import type { GuestInput } from '../guest/decide.ts';
+import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
+import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
+import type { HostState } from '../host/state.ts';
+import type { MachineEvent, Recorded } from './events.ts';
+import { windowAt } from './interconnect.ts';
+import type { MachineState } from './state.ts';
+
+const DEVICES_HEAR = ['transaction-issued', 'mmio-exited', 'mmio-handled'] as const;
+
+/** Events that some part answers. */
+export const HEARD = [...HOST_HEARS, ...GUEST_HEARS, ...DEVICES_HEAR, 'pci-command-written'] as const;
+
+/** @param unassigned who answers MMIO exits outside all windows */
+export function decide(
+  state: MachineState,
+  event: Recorded,
+  unassigned: 'vmm' | 'listener' = state.devices.length > 0 ? 'vmm' : 'listener',
+): readonly MachineEvent[] {
+  const { host } = state;
+  if (host === null) return [];
+  switch (event.type) {
+    case 'pci-command-written':
+      return decideZap(host, state.vms, event);
+    case 'access-issued':
+    case 'access-translated':
+    case 'barrier-executed':
+    case 'program-ended':
+    case 'guest-reentered':
+    case 'instruction-skipped':
+    case 'run-failed':
+    case 'mmio-answered':
+    case 'transaction-answered':
+      return guest(state, host, event);
+    case 'vmm-called':
+    case 'vcpu-run':
+    case 'stage2-faulted':
+    case 'stage2-map-begun': {
+      const vm = state.vms[event.vm];
+      return vm === undefined ? [] : decideHost(host, vm, event);
+    }
+    case 'transaction-issued':
+      return transaction(state, event);
+    case 'mmio-exited':
+      return userSpaceMmio(state, event, unassigned);
+    case 'mmio-handled':
+      return kernelMmio(state, event);
+    default:
+      return [];
+  }
+}
+
+function guest(state: MachineState, host: HostState, event: GuestInput): readonly MachineEvent[] {
+  const vm = state.vms[event.vm];
+  const vcpu = state.vcpus[event.vcpu];
+  if (vm === undefined || vcpu === undefined) return [];
+  const { interconnect } = state;
+  return decideGuest(
+    vcpu,
+    event.vcpu,
+    { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect },
+    event,
+  );
+}
+
+const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({
+  vm,
+  vcpu,
+  index: state.vcpus[vcpu]?.index ?? 0,
+});
+
+type Issued = Extract<MachineEvent, { readonly type: 'transaction-issued' }>;
+
+function transaction(state: MachineState, event: Issued): readonly MachineEvent[] {
+  const by = requester(state, event);
+  const route = rangeAt(state.interconnect, event.transaction.pa);
+  const device = route === undefined ? undefined : state.devices[route.device];
+  if (route === undefined || device === undefined)
+    return unclaimedTransaction(by, event.transaction, 'no-device');
+  const offset = event.transaction.pa - route.start;
+  return decideTransaction(device, route.device, {
+    by,
+    transaction: event.transaction,
+    region: route.region,
+    offset,
+  });
+}
+
+type Mmio = Extract<MachineEvent, { readonly type: 'mmio-exited' | 'mmio-handled' }>;
+
+/** The access as KVM decoded it; a store's value is that of the register it read. */
+function mmioInput(state: MachineState, event: Mmio): Omit<MmioInput, 'region' | 'offset'> {
+  const { size, write } = event;
+  const value = write ? (state.vcpus[event.vcpu]?.pending?.value ?? null) : null;
+  return { by: requester(state, event), size, write, value };
+}
+
+function userSpaceMmio(
+  state: MachineState,
+  event: Mmio,
+  unassigned: 'vmm' | 'listener',
+): readonly MachineEvent[] {
+  const hit = windowAt(state.devices, event.vm, event.gpa);
+  const device = hit === null ? undefined : state.devices[hit.device];
+  const input = mmioInput(state, event);
+  if (hit !== null && device !== undefined) return decideMmio(device, hit.device, { ...input, ...hit });
+  return unassigned === 'vmm' ? unassignedMmio(input.by, event.write) : [];
+}
+
+/** The distributor of a VM's GICv2; other in-kernel devices are not modelled. */
+function kernelMmio(state: MachineState, event: Mmio): readonly MachineEvent[] {
+  const input = mmioInput(state, event);
+  const gicd = state.vms[event.vm]?.vgic?.gicd;
+  const id = state.devices.findIndex((gic) => gic.vgics[event.vm] !== undefined);
+  const device = state.devices[id];
+  if (gicd === undefined || device === undefined) return unmodelledMmio(input.by);
+  return decideMmio(device, id, { ...input, region: GICD, offset: event.gpa - gicd });
+}

@@ -1,0 +1,61 @@
+// What a trace is replayed against: the facts of host, slots and VMAs that no trace carries, after reading and
+// checking. Null says that a fact is not known; nothing is put in its place.
+
+import type { Hva, Ipa, Pa } from '../../arch/addresses.ts';
+import type { CpuFeatures } from '../../arch/cpu.ts';
+import type { Granule, Stage2Geometry } from '../../arch/geometry.ts';
+import type { Vgic } from '../../host/calls.ts';
+import type { KernelFeatures } from '../../host/kernel-features.ts';
+import type { Prot, VmaBacking } from '../../host/vma.ts';
+
+export interface TraceMachine {
+  readonly name: string;
+  readonly kernel: { readonly name: string; readonly features: KernelFeatures };
+  readonly pageSize: Granule;
+  readonly cpu: CpuFeatures;
+  /** /sys/kernel/mm/transparent_hugepage/enabled. */
+  readonly thp: 'always' | 'madvise' | 'never' | null;
+  readonly gicv: { readonly pa: Pa; readonly size: number } | null;
+  readonly vms: readonly TraceVm[];
+}
+
+export interface TraceVm {
+  readonly name: string;
+  /** Process of the VMM. */
+  readonly pid: number | null;
+  /** Thread ids of the vCPUs; empty if not known. */
+  readonly vcpuThreads: readonly number[];
+  readonly geometry: Stage2Geometry;
+  /** `slots` names every memslot, so that an IPA outside them has none. */
+  readonly slotsComplete: boolean;
+  readonly vgic: Vgic | null;
+  readonly capabilities: readonly string[];
+  readonly slots: readonly TraceSlot[];
+  readonly vmas: readonly TraceVma[];
+}
+
+export interface TraceSlot {
+  readonly slot: number;
+  readonly ipa: Ipa;
+  readonly size: number;
+  readonly hva: Hva | null;
+  readonly readonly: boolean;
+  /** What backs a slot whose VMA is not listed. */
+  readonly backing: TraceBacking | null;
+}
+
+export interface TraceVma {
+  readonly start: Hva;
+  readonly end: Hva;
+  readonly prot: Prot;
+  readonly backing: TraceBacking;
+}
+
+/** The backing of a VMA, with what the model of the host has no place for. */
+export interface TraceBacking {
+  readonly vma: VmaBacking;
+  /** Every page is written before the guest runs, by the VMM or by pinning for DMA. */
+  readonly populated: boolean | null;
+  /** The physical address of a PFNMAP mapping is known: without it the size of a leaf is not. */
+  readonly paKnown: boolean;
+}

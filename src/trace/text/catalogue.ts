@@ -1,0 +1,171 @@
+// The KVM events that a replay uses, with the words that introduce each field in any text form: TP_printk text,
+// raw fields (`trace-cmd report -R`, the `fields` option) and both spellings of kernels (include/trace/events/kvm.h,
+// arch/arm64/kvm/trace_arm.h). Everything else of a trace is counted and passed by.
+
+import { textHash } from './bytes.ts';
+
+export type EventName =
+  | 'kvm_entry'
+  | 'kvm_exit'
+  | 'kvm_guest_fault'
+  | 'kvm_access_fault'
+  | 'kvm_mmio'
+  | 'kvm_mmio_nisv'
+  | 'kvm_userspace_exit'
+  | 'kvm_unmap_hva_range'
+  | 'kvm_unmap_hva'
+  | 'kvm_set_spte_hva'
+  | 'kvm_age_hva'
+  | 'kvm_test_age_hva';
+
+/** How a field's number is read and what it may be. */
+export type FieldKind =
+  /** Hex, an address of at most 52 bits. */
+  | 'address'
+  /** Hex, 64 bits. */
+  | 'word'
+  /** Hex, ESR_EL2 of at most 44 bits; 6.1 sign-extends some. */
+  | 'esr'
+  /** Hex with or without 0x. */
+  | 'bare-address'
+  /** Decimal, may be negative. */
+  | 'decimal';
+
+export interface FieldSpec {
+  readonly name: string;
+  readonly kind: FieldKind;
+  /** Words before the number, the first as TP_printk has it. */
+  readonly words: readonly string[];
+  /** The event is whole without it. */
+  readonly optional?: boolean;
+}
+
+export interface EventSpec {
+  readonly name: EventName;
+  readonly fields: readonly FieldSpec[];
+  /** Words that are a value themselves: `unsatisfied-read` is type 0. */
+  readonly values?: Readonly<Record<string, { readonly field: number; readonly value: number }>>;
+  /** Field of a second number that no word introduces: `range: start -- end`. */
+  readonly second?: number;
+}
+
+const PC: FieldSpec = { name: 'pc', kind: 'word', words: ['pc', 'vcpu_pc', 'PC'] };
+const IPA: FieldSpec = { name: 'ipa', kind: 'address', words: ['ipa'] };
+const RANGE: readonly FieldSpec[] = [
+  { name: 'start', kind: 'address', words: ['range', 'hva', 'start'] },
+  { name: 'end', kind: 'address', words: ['end'] },
+];
+const HVA: FieldSpec = { name: 'hva', kind: 'address', words: ['hva'] };
+
+export const CATALOGUE: readonly EventSpec[] = [
+  { name: 'kvm_entry', fields: [PC] },
+  {
+    name: 'kvm_exit',
+    fields: [
+      { name: 'type', kind: 'decimal', words: ['ret'], optional: true },
+      { name: 'ec', kind: 'word', words: ['HSR_EC', 'esr_ec', 'ESR_EC'], optional: true },
+      PC,
+    ],
+    values: {
+      IRQ: { field: 0, value: 0 },
+      SERROR: { field: 0, value: 1 },
+      EL1_SERROR: { field: 0, value: 1 },
+      TRAP: { field: 0, value: 2 },
+      ILLEGAL: { field: 0, value: 3 },
+      HYP_GONE: { field: 0, value: 0xbadca11 },
+    },
+  },
+  {
+    name: 'kvm_guest_fault',
+    fields: [
+      IPA,
+      { name: 'esr', kind: 'esr', words: ['hsr', 'esr'] },
+      { name: 'far', kind: 'word', words: ['hxfar', 'far'] },
+      PC,
+    ],
+  },
+  { name: 'kvm_access_fault', fields: [{ name: 'ipa', kind: 'bare-address', words: ['IPA', 'ipa'] }] },
+  {
+    name: 'kvm_mmio',
+    fields: [
+      { name: 'type', kind: 'decimal', words: ['type'] },
+      { name: 'len', kind: 'decimal', words: ['len'] },
+      { name: 'gpa', kind: 'address', words: ['gpa'] },
+      { name: 'val', kind: 'word', words: ['val'] },
+    ],
+    values: {
+      'unsatisfied-read': { field: 0, value: 0 },
+      read: { field: 0, value: 1 },
+      write: { field: 0, value: 2 },
+    },
+  },
+  {
+    name: 'kvm_mmio_nisv',
+    fields: [
+      IPA,
+      { name: 'esr', kind: 'esr', words: ['esr', 'hsr'] },
+      { name: 'far', kind: 'word', words: ['far', 'hxfar'] },
+      PC,
+    ],
+  },
+  {
+    name: 'kvm_userspace_exit',
+    fields: [
+      { name: 'reason', kind: 'decimal', words: ['reason'], optional: true },
+      { name: 'errno', kind: 'decimal', words: ['errno', 'restart', 'error'], optional: true },
+    ],
+  },
+  { name: 'kvm_unmap_hva_range', fields: RANGE, second: 1 },
+  { name: 'kvm_unmap_hva', fields: [HVA] },
+  { name: 'kvm_set_spte_hva', fields: [HVA] },
+  { name: 'kvm_age_hva', fields: RANGE, second: 1 },
+  { name: 'kvm_test_age_hva', fields: [HVA] },
+];
+
+/** A catalogue entry as the byte parser looks it up. */
+export interface Compiled {
+  readonly spec: EventSpec;
+  /** Word to field. */
+  readonly words: ReadonlyMap<number, number>;
+  /** Word to value; undefined where no word is one. */
+  readonly values: ReadonlyMap<number, { readonly field: number; readonly value: number }> | undefined;
+  /** Bits of the fields that have to be there. */
+  readonly required: number;
+}
+
+function compile(spec: EventSpec): Compiled {
+  const words = new Map<number, number>();
+  spec.fields.forEach((field, index) => {
+    for (const word of field.words) words.set(textHash(word), index);
+  });
+  const values =
+    spec.values && new Map(Object.entries(spec.values).map(([word, value]) => [textHash(word), value]));
+  const required = spec.fields.reduce((bits, { optional }, at) => bits | (optional === true ? 0 : 1 << at), 0);
+  return { spec, words, values, required };
+}
+
+/** By hash of the name; the caller compares the name itself. */
+export const EVENTS: ReadonlyMap<number, Compiled> = new Map(
+  CATALOGUE.map((spec) => [textHash(spec.name), compile(spec)]),
+);
+
+export const MAX_FIELDS = 4;
+
+/** Names of KVM_EXIT_*, as kvm_userspace_exit prints them; its table ends at 30, later ones print as hex. */
+export const EXIT_NAMES: Readonly<Record<number, string>> = {
+  0: 'KVM_EXIT_UNKNOWN',
+  1: 'KVM_EXIT_EXCEPTION',
+  2: 'KVM_EXIT_IO',
+  3: 'KVM_EXIT_HYPERCALL',
+  4: 'KVM_EXIT_DEBUG',
+  5: 'KVM_EXIT_HLT',
+  6: 'KVM_EXIT_MMIO',
+  7: 'KVM_EXIT_IRQ_WINDOW_OPEN',
+  8: 'KVM_EXIT_SHUTDOWN',
+  9: 'KVM_EXIT_FAIL_ENTRY',
+  10: 'KVM_EXIT_INTR',
+  16: 'KVM_EXIT_NMI',
+  17: 'KVM_EXIT_INTERNAL_ERROR',
+  24: 'KVM_EXIT_SYSTEM_EVENT',
+  28: 'KVM_EXIT_ARM_NISV',
+};

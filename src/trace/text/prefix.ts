@@ -1,0 +1,186 @@
+// The columns before an event's text, read from the timestamp to the left, because a task name may hold anything:
+// `CPU 0/KVM-4242  (   4200) [005] d..1. 12345.678901: `, with or without thread group, CPU and flags; the latency
+// layout `CPU 0/KV-4242    5d..1.   12us+: `; and perf's `CPU 0/KVM 4200/4242 [005] 12345.678901: `.
+
+import {
+  backOverBlanks,
+  backOverWord,
+  CLOSE,
+  CLOSE_BRACKET,
+  COLON,
+  DASH,
+  DOT,
+  decimal,
+  isBlank,
+  isDigit,
+  isLetter,
+  OPEN,
+  OPEN_BRACKET,
+  SLASH,
+  SPACE,
+} from './bytes.ts';
+
+/** Where the columns of a line stand; -1 for a column that is not there. Reused from line to line. */
+export interface Prefix {
+  commStart: number;
+  commEnd: number;
+  pid: number;
+  /** Thread group: the process. */
+  tgid: number;
+  cpu: number;
+  flagsStart: number;
+  flagsEnd: number;
+  timeStart: number;
+  timeEnd: number;
+  /** First byte behind the colon of the timestamp. */
+  textStart: number;
+}
+
+export const emptyPrefix = (): Prefix => ({
+  commStart: -1,
+  commEnd: -1,
+  pid: -1,
+  tgid: -1,
+  cpu: -1,
+  flagsStart: -1,
+  flagsEnd: -1,
+  timeStart: -1,
+  timeEnd: -1,
+  textStart: -1,
+});
+
+/** Linux's pid_max on 64-bit systems, and the largest NR_CPUS of any configuration. */
+const MAX_PID = 2 ** 22;
+const MAX_CPU = 65_535;
+
+/** Longest timestamp: seconds and nanoseconds of 64 bits, or latency with a mark. */
+const MAX_TIME = 32;
+
+/** How far right of the line's start a timestamp can stand: no comm has more than 15 bytes. */
+const MAX_PREFIX = 256;
+
+/** Finds the columns of the line [start, end); false where it has no timestamp after a task. */
+export function readPrefix(into: Prefix, bytes: Uint8Array, start: number, end: number): boolean {
+  const limit = Math.min(end - 1, start + MAX_PREFIX);
+  for (let at = start + 1; at < limit; at += 1) {
+    if (bytes[at] !== COLON || !isBlank(bytes[at + 1] as number)) continue;
+    const timeStart = timeBefore(bytes, start, at);
+    if (timeStart === -1 || !readTask(into, bytes, start, timeStart)) continue;
+    into.timeStart = timeStart;
+    into.timeEnd = at;
+    into.textStart = at + 1;
+    return true;
+  }
+  return false;
+}
+
+/** Start of the timestamp that ends at `end`: `1.234567`, `1234`, `12us`, `12us+`; -1 if none stands there. */
+function timeBefore(bytes: Uint8Array, start: number, end: number): number {
+  let at = end;
+  let last = bytes[at - 1] as number;
+  if (!isDigit(last)) {
+    // Latency marks: + ! # * @ $ behind the microseconds (kernel/trace/trace_output.c).
+    if (!isLetter(last)) at -= 1;
+    if (at - 2 <= start || bytes[at - 1] !== 0x73 || bytes[at - 2] !== 0x75) return -1;
+    at -= 2;
+    last = bytes[at - 1] as number;
+    if (!isDigit(last)) return -1;
+  }
+  const least = Math.max(start, end - MAX_TIME);
+  let dots = 0;
+  while (at > least) {
+    const byte = bytes[at - 1] as number;
+    if (byte === DOT && dots === 0 && isDigit(bytes[at] as number)) dots += 1;
+    else if (!isDigit(byte)) break;
+    at -= 1;
+  }
+  if (bytes[at] === DOT || (at > start && !isBlank(bytes[at - 1] as number))) return -1;
+  return at === start ? -1 : at;
+}
+
+/** Task, thread group, CPU and flags of [start, end), from the right. */
+function readTask(into: Prefix, bytes: Uint8Array, start: number, end: number): boolean {
+  into.tgid = -1;
+  into.cpu = -1;
+  into.flagsStart = -1;
+  into.flagsEnd = -1;
+  let at = backOverBlanks(bytes, start, end);
+  let word = backOverWord(bytes, start, at);
+  if (bytes[at - 1] !== CLOSE_BRACKET && isFlags(bytes, word, at)) {
+    const cpuEnd = digitsFrom(bytes, word, at);
+    into.flagsStart = cpuEnd;
+    into.flagsEnd = at;
+    if (cpuEnd > word) into.cpu = decimal(bytes, word, cpuEnd);
+    at = backOverBlanks(bytes, start, word);
+    word = backOverWord(bytes, start, at);
+  }
+  if (at > start && bytes[at - 1] === CLOSE_BRACKET) {
+    if (into.cpu !== -1 || bytes[word] !== OPEN_BRACKET) return false;
+    into.cpu = decimal(bytes, word + 1, at - 1);
+    if (into.cpu === -1) return false;
+    at = backOverBlanks(bytes, start, word);
+  } else if (into.flagsStart !== -1 && into.cpu === -1) {
+    return false;
+  }
+  if (into.cpu > MAX_CPU) return false;
+  return readPid(into, bytes, start, backOverTgid(into, bytes, start, at));
+}
+
+/** Position behind the digits that start at `from`. */
+function digitsFrom(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && isDigit(bytes[at] as number)) at += 1;
+  return at;
+}
+
+/** `d..1.`: 4 to 8 characters; in the latency layout the CPU stands before them without a blank. */
+function isFlags(bytes: Uint8Array, start: number, end: number): boolean {
+  const first = digitsFrom(bytes, start, end);
+  if (first === end || end - first < 4 || end - first > 8) return false;
+  for (let at = first; at < end; at += 1) {
+    const byte = bytes[at] as number;
+    if (!isLetter(byte) && !isDigit(byte) && byte !== DOT && byte !== 0x23) return false;
+  }
+  return isIrqsOff(bytes[first] as number);
+}
+
+/** The first flag: `.` `d` `b` `D` `X`. */
+const isIrqsOff = (byte: number): boolean =>
+  byte === DOT || byte === 0x64 || byte === 0x62 || byte === 0x44 || byte === 0x58;
+
+/** `(   4200)` or `(-------)`, which stands where the process is not known. */
+function backOverTgid(into: Prefix, bytes: Uint8Array, start: number, end: number): number {
+  if (end <= start || bytes[end - 1] !== CLOSE) return end;
+  let open = end - 2;
+  while (open > start && open > end - 12 && bytes[open] !== OPEN) open -= 1;
+  if (bytes[open] !== OPEN) return end;
+  let digits = open + 1;
+  while (bytes[digits] === SPACE) digits += 1;
+  into.tgid = decimal(bytes, digits, end - 1);
+  return backOverBlanks(bytes, start, open);
+}
+
+/** `comm-pid` of ftrace, `comm pid/tid` or `comm tid` of perf. */
+function readPid(into: Prefix, bytes: Uint8Array, start: number, end: number): boolean {
+  let digits = end;
+  while (digits > start && isDigit(bytes[digits - 1] as number)) digits -= 1;
+  into.pid = decimal(bytes, digits, end);
+  if (into.pid === -1 || into.pid > MAX_PID || digits === start) return false;
+  let commEnd = digits - 1;
+  const separator = bytes[commEnd] as number;
+  if (separator === SLASH) {
+    let process = commEnd;
+    while (process > start && isDigit(bytes[process - 1] as number)) process -= 1;
+    if (process === commEnd || process === start || !isBlank(bytes[process - 1] as number)) return false;
+    into.tgid = decimal(bytes, process, commEnd);
+    commEnd = process - 1;
+  } else if (separator !== DASH && !isBlank(separator)) {
+    return false;
+  }
+  if (into.tgid > MAX_PID) return false;
+  let commStart = start;
+  while (commStart < commEnd && isBlank(bytes[commStart] as number)) commStart += 1;
+  into.commStart = commStart;
+  into.commEnd = commEnd;
+  return true;
+}
