@@ -1,5 +1,5 @@
-// What leaves a processor towards a device or memory: one read or write of contiguous bytes, as the memory type let
-// it become (DDI0487 B2.10). Gathered stores are one write, a split pair is several.
+// What leaves a processor towards a device or memory: one read or write of contiguous bytes, as the memory
+// type let it become (DDI0487 B2.10). Gathered stores are one write, a split pair is several.
 
 import type { Pa } from './addresses.ts';
 import type { MemoryType } from './memory-type.ts';

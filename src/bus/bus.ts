@@ -1,5 +1,6 @@
-// The event bus: one queue, first in first out, one RxJS Subject for each event type and one for all. An event
-// emitted while another is handled waits its turn; a handler that throws stops the run and names the event.
+// The event bus: one queue, first in first out, one RxJS Subject for each event type and one for all. An
+// event emitted while another is handled waits its turn; a handler that throws stops the run and names the
+// event.
 
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs';
@@ -32,7 +33,9 @@ export class HandlerError extends Error {
   }
 }
 
-/** @param accept turns what was emitted into what is published, in queue order: the place to number and record */
+/**
+ * @param accept turns what was emitted into what is published, in queue order: the place to number and record
+ */
 export function createBus<In extends Typed, E extends Typed>(accept: (event: In) => E): Bus<In, E> {
   const all = new Subject<E>();
   const topics = new Map<string, Subject<E>>();
@@ -53,7 +56,8 @@ export function createBus<In extends Typed, E extends Typed>(accept: (event: In)
     if (failure !== null) throw new HandlerError(event, failure.error);
   };
 
-  // A next() within a next() would reorder events for later subscribers: the emission is queued, not the delivery.
+  // A next() within a next() would reorder events for later subscribers: the emission is queued, not the
+  // delivery.
   const drain = (): void => {
     draining = true;
     try {

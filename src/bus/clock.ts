@@ -1,5 +1,5 @@
-// The virtual clock: whole nanoseconds that only ever grow, moved by the run itself and never by the machine the
-// simulator runs on.
+// The virtual clock: whole nanoseconds that only ever grow, moved by the run itself and never by the machine
+// the simulator runs on.
 
 export interface VirtualClock {
   /** Nanoseconds since the start of the run. */

@@ -1,5 +1,5 @@
-// What a device does about a transaction or an emulated access: pure, from its slice to the reads and writes of its
-// registers and the answer. Registers change in evolve, by the rules they declare.
+// What a device does about a transaction or an emulated access: pure, from its slice to the reads and writes
+// of its registers and the answer. Registers change in evolve, by the rules they declare.
 
 import type { Transaction } from '../arch/transaction.ts';
 import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
@@ -68,7 +68,9 @@ export function decideMmio(device: DeviceState, id: number, input: MmioInput): D
   return [...events, ...mmioAnswer(by, value)];
 }
 
-/** What a VMM answers where it emulates nothing: reads give 0, writes are ignored (QEMU, unassigned_mem_ops). */
+/**
+ * What a VMM answers where it emulates nothing: reads give 0, writes are ignored (QEMU, unassigned_mem_ops).
+ */
 export const unassignedMmio = (by: Requester, write: boolean): DeviceEvent[] =>
   mmioAnswer(by, write ? null : 0n);
 
@@ -119,7 +121,10 @@ function performed(
   return { events, value: request.kind === 'read' ? valueOfBytes(read) : null };
 }
 
-/** A GIC decodes the access as it came, so that a wrong size answers nothing; others cut at register boundaries. */
+/**
+ * A GIC decodes the access as it came, so that a wrong size answers nothing; others cut at register
+ * boundaries.
+ */
 function requestPieces(device: DeviceState, region: Region, { offset, size }: Request): RegionPiece[] {
   const pieces = piecesOf(region, offset, size);
   if (device.description.kind !== 'gicv2' || pieces.length === 1) return pieces;

@@ -1,5 +1,5 @@
-// What a device is, as plain data: its kind, its regions with size and registers, and what of them a VMM can mmap.
-// The host learns of it only what an mmap gives (driver, physical address, flags); see mmap.ts.
+// What a device is, as plain data: its kind, its regions with size and registers, and what of them a VMM can
+// mmap. The host learns of it only what an mmap gives (driver, physical address, flags); see mmap.ts.
 
 import type { Pa } from '../arch/addresses.ts';
 import type { Register } from './register.ts';
@@ -43,7 +43,10 @@ export interface PlainPfnmapDescription extends Named {
   readonly kind: 'vfio-platform' | 'devmem' | 'sysfs';
 }
 
-/** GICv2 with virtualization extensions: GICV is a region, the distributor of each VM is emulated in the kernel. */
+/**
+ * GICv2 with virtualization extensions: GICV is a region, the distributor of each VM is emulated in the
+ * kernel.
+ */
 export interface Gicv2Description extends Named {
   readonly kind: 'gicv2';
 }
@@ -64,7 +67,9 @@ export type DeviceKind = DeviceDescription['kind'];
 /** PCI_COMMAND_MEMORY: the function answers memory accesses. */
 export const PCI_COMMAND_MEMORY = 0b10;
 
-/** Regions of a GICv2: the CPU interface, which is hardware, and the distributor, which the kernel emulates. */
+/**
+ * Regions of a GICv2: the CPU interface, which is hardware, and the distributor, which the kernel emulates.
+ */
 export const GICV = 0;
 export const GICD = 1;
 

@@ -1,10 +1,13 @@
-// What happens at devices, in the past tense. `device` is the number of the device's slice. Devices see transactions
-// at their own physical addresses and MMIO exits at the guest's; they never see the host or another device.
+// What happens at devices, in the past tense. `device` is the number of the device's slice. Devices see
+// transactions at their own physical addresses and MMIO exits at the guest's; they never see the host or
+// another device.
 
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { DeviceDescription } from './description.ts';
 
-/** Whose access it is: numbers of the slices, and the vCPU's number in its VM, by which a GIC banks registers. */
+/**
+ * Whose access it is: numbers of the slices, and the vCPU's number in its VM, by which a GIC banks registers.
+ */
 export interface Requester {
   readonly vm: number;
   readonly vcpu: number;
@@ -50,7 +53,9 @@ export type DeviceEvent =
   | (AtDevice & { readonly type: 'device-read'; readonly value: bigint })
   /** `bytes` ascend by address; null where the program gave no value. */
   | (AtDevice & { readonly type: 'device-written'; readonly bytes: readonly number[] | null })
-  /** Nothing claimed the address: reads give all ones, as a PCIe root complex completes them; writes are lost. */
+  /**
+   * Nothing claimed the address: reads give all ones, as a PCIe root complex completes them; writes are lost.
+   */
   | {
       readonly type: 'transaction-unclaimed';
       readonly pa: Pa;
@@ -67,7 +72,9 @@ export type DeviceEvent =
       readonly access: number;
       readonly value: bigint | null;
     }
-  /** User space or the kernel emulated an MMIO access; `value` is null for a write and where it is not known. */
+  /**
+   * User space or the kernel emulated an MMIO access; `value` is null for a write and where it is not known.
+   */
   | {
       readonly type: 'mmio-answered';
       readonly vm: number;

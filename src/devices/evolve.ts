@@ -1,5 +1,5 @@
-// How an event changes a device's slice: mutation of a draft or a plain object, total, without policy. Registers follow
-// the rules of their declaration, interrupts those of the GIC.
+// How an event changes a device's slice: mutation of a draft or a plain object, total, without policy.
+// Registers follow the rules of their declaration, interrupts those of the GIC.
 
 import { PCI_COMMAND_MEMORY } from './description.ts';
 import type { DeviceEvent } from './events.ts';

@@ -1,12 +1,16 @@
-// Where the regions of a device lie in the host's physical memory: as given, else the first free place of a window in
-// the manner of QEMU's virt machine, naturally aligned. The same devices in the same order lie at the same addresses.
+// Where the regions of a device lie in the host's physical memory: as given, else the first free place of a
+// window in the manner of QEMU's virt machine, naturally aligned. The same devices in the same order lie at
+// the same addresses.
 
 import type { Pa } from '../arch/addresses.ts';
 import { alignUp } from '../arch/addresses.ts';
 import type { PaRange } from '../arch/transaction.ts';
 import type { DeviceDescription, Region } from './description.ts';
 
-/** Windows of the virt machine: PCI 32-bit MMIO, PCI 64-bit MMIO, platform bus. RAM of the VMs lies behind them. */
+/**
+ * Windows of the virt machine: PCI 32-bit MMIO, PCI 64-bit MMIO, platform bus. RAM of the VMs lies behind
+ * them.
+ */
 const PCI_MMIO_32 = { start: 0x1000_0000, end: 0x3eff_0000 };
 const PCI_MMIO_64 = { start: 2 ** 39, end: 2 ** 40 };
 const PLATFORM = { start: 0x4000_0000, end: 2 ** 39 };

@@ -1,5 +1,6 @@
-// What an mmap of a region gives a VMM: the VMA's driver, address and flags, or the errno of a driver that refuses.
-// Follows vfio_pci_core_mmap() and vfio_pci_probe_mmaps(), vfio_platform_mmap(), pci_mmap_resource() and mmap_mem().
+// What an mmap of a region gives a VMM: the VMA's driver, address and flags, or the errno of a driver that
+// refuses. Follows vfio_pci_core_mmap() and vfio_pci_probe_mmaps(), vfio_platform_mmap(), pci_mmap_resource()
+// and mmap_mem().
 
 import type { Pa } from '../arch/addresses.ts';
 import type { DeviceDescription, Region } from './description.ts';
@@ -87,7 +88,10 @@ function refusal(device: DeviceDescription, region: Region, pageSize: number): M
   return null;
 }
 
-/** /dev/mem is indexed by physical address, a resource file holds one BAR, VFIO puts the region into the high bits. */
+/**
+ * /dev/mem is indexed by physical address, a resource file holds one BAR, VFIO puts the region into the high
+ * bits.
+ */
 function fileOffset(device: DeviceDescription, region: Region, base: number, offset: number): number {
   if (device.kind === 'devmem') return base;
   return device.kind === 'sysfs' ? offset : region.index * VFIO_INDEX + offset;

@@ -1,5 +1,5 @@
-// One access cut at register boundaries: a gathered write of 64 bytes reaches every register it covers at that
-// register's own width, as an endpoint decodes a burst by its byte enables.
+// One access cut at register boundaries: a gathered write of 64 bytes reaches every register it covers at
+// that register's own width, as an endpoint decodes a burst by its byte enables.
 
 import type { Region } from './description.ts';
 import type { Register } from './register.ts';

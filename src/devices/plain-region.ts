@@ -1,5 +1,5 @@
-// Registers and bytes of a region by the rules that its registers declare: what a read gives, what a read or a write
-// leaves behind. Pure; the GICv2 has its own rules in gicv2/.
+// Registers and bytes of a region by the rules that its registers declare: what a read gives, what a read or
+// a write leaves behind. Pure; the GICv2 has its own rules in gicv2/.
 
 import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
 import type { Region } from './description.ts';

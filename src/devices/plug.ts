@@ -1,5 +1,6 @@
-// Constructors of device descriptions in a user's words: BARs and regions with sizes such as '16M'. What they build is
-// plain data; nothing is placed in physical memory before the machine plugs it, unless an address is given.
+// Constructors of device descriptions in a user's words: BARs and regions with sizes such as '16M'. What they
+// build is plain data; nothing is placed in physical memory before the machine plugs it, unless an address is
+// given.
 
 import type { Pa } from '../arch/addresses.ts';
 import { pa } from '../arch/addresses.ts';
@@ -58,7 +59,8 @@ const VIRT_GICV = 0x0804_0000;
 
 /**
  * A PCI function assigned through vfio-pci.
- * @throws RangeError for no BAR, more than six, a size that is no power of two, or an address off its alignment
+ * @throws RangeError for no BAR, more than six, a size that is no power of two, or an address off its
+ * alignment
  */
 export function vfioPci(name: string, input: VfioPciInput): VfioPciDescription {
   checkName(name);
@@ -102,7 +104,10 @@ export function devMem(name: string, input: RegionsInput): PlainPfnmapDescriptio
   return plain('devmem', name, input.regions);
 }
 
-/** A PCI function whose BARs a VMM maps through the resource files of sysfs. @throws RangeError for bad regions */
+/**
+ * A PCI function whose BARs a VMM maps through the resource files of sysfs.
+ * @throws RangeError for bad regions
+ */
 export function sysfsPci(name: string, input: RegionsInput): PlainPfnmapDescription {
   return plain('sysfs', name, input.regions);
 }
@@ -128,7 +133,10 @@ export function gicv2(name = 'gic', input: Gicv2Input = {}): Gicv2Description {
   return { kind: 'gicv2', name, regions: [regionFrom(name, gicv, GICV), regionFrom(name, gicd, GICD)] };
 }
 
-/** A device that the VMM emulates; a scenario opens windows of VMs to it. @throws RangeError for bad registers */
+/**
+ * A device that the VMM emulates; a scenario opens windows of VMs to it.
+ * @throws RangeError for bad registers
+ */
 export function emulated(name: string, input: Omit<RegionInput, 'pa' | 'cacheable'>): EmulatedDescription {
   checkName(name);
   return { kind: 'emulated', name, regions: [regionFrom(name, { name: 'window', ...input }, 0)] };

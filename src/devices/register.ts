@@ -1,12 +1,13 @@
-// One register of a device as its datasheet declares it: name, offset, access sizes, reset value, and what a read or a
-// write does. Whether a speculative read does harm is data too: it decides which memory types a region can bear.
+// One register of a device as its datasheet declares it: name, offset, access sizes, reset value, and what a
+// read or a write does. Whether a speculative read does harm is data too: it decides which memory types a
+// region can bear.
 
 /** Bytes of one access. */
 export type AccessSize = 1 | 2 | 4 | 8;
 
 /**
- * RO: writes are ignored. RW: keeps what is written. WO: reads give 0. W1C: a written 1 clears the bit. RC: a read
- * returns the value and clears it; writes are ignored.
+ * RO: writes are ignored. RW: keeps what is written. WO: reads give 0. W1C: a written 1 clears the bit. RC: a
+ * read returns the value and clears it; writes are ignored.
  */
 export type RegisterAccess = 'RO' | 'RW' | 'WO' | 'W1C' | 'RC';
 

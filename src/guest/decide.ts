@@ -1,5 +1,6 @@
-// What a vCPU does: issues its access through stage 1 and stage 2, retries after the host mapped, and ends it when
-// it completed, was emulated or aborted. Pure: from the vCPU's slice and its stage 2 to the events that follow.
+// What a vCPU does: issues its access through stage 1 and stage 2, retries after the host mapped, and ends it
+// when it completed, was emulated or aborted. Pure: from the vCPU's slice and its stage 2 to the events that
+// follow.
 
 import type { Access } from '../arch/access.ts';
 import { isCacheMaintenance, isStage1Walk } from '../arch/access.ts';
@@ -151,7 +152,9 @@ function prefetch(vcpu: VcpuState, id: number, regime: GuestRegime, access: Acce
   return [...reads.map((read) => issued(vcpu, id, read, 'speculative-read')), done];
 }
 
-/** Faults that stage 1 takes to EL1 before stage 2 is asked (measured rule 1; DDI0487 R_XCHFJ for alignment). */
+/**
+ * Faults that stage 1 takes to EL1 before stage 2 is asked (measured rule 1; DDI0487 R_XCHFJ for alignment).
+ */
 function stage1Refusal(
   vcpu: VcpuState,
   regime: Stage2Regime,

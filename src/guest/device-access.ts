@@ -1,5 +1,6 @@
-// An access that stage 2 led to a device: what of it leaves the processor, when, and whether the program waits. The
-// combined memory type decides (DDI0487 B2.10; permits.ts): gathered stores wait in the store buffer, others go at once.
+// An access that stage 2 led to a device: what of it leaves the processor, when, and whether the program
+// waits. The combined memory type decides (DDI0487 B2.10; permits.ts): gathered stores wait in the store
+// buffer, others go at once.
 
 import type { Access } from '../arch/access.ts';
 import { isCacheMaintenance, isWrite } from '../arch/access.ts';
@@ -68,8 +69,8 @@ function waitsForAnswer(access: Access, memoryType: MemoryType): boolean {
 }
 
 /**
- * The next transaction of an access that waits, or its end after the last answer. The two of a pair go one after the
- * other.
+ * The next transaction of an access that waits, or its end after the last answer. The two of a pair go one
+ * after the other.
  */
 export function continueAccess(vcpu: VcpuState, id: number): GuestEvent[] {
   const { pending: access, waiting } = vcpu;
@@ -95,7 +96,9 @@ function joined(transactions: readonly Transaction[], answers: readonly (bigint 
   return value;
 }
 
-/** A store into the buffer: a part for each line, the oldest line making room, a full line leaving at once. */
+/**
+ * A store into the buffer: a part for each line, the oldest line making room, a full line leaving at once.
+ */
 function bufferStore(vcpu: VcpuState, id: number, access: Access, translation: Translation): GuestEvent[] {
   const events: GuestEvent[] = [];
   let buffer = vcpu.storeBuffer;

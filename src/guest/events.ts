@@ -1,5 +1,5 @@
-// What happens in a guest's processors, in the past tense. `vm` is the number of the VM's slice, `vcpu` the number
-// of the vCPU's slice, which is unique over all VMs.
+// What happens in a guest's processors, in the past tense. `vm` is the number of the VM's slice, `vcpu` the
+// number of the vCPU's slice, which is unique over all VMs.
 
 import type { Access } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
@@ -62,7 +62,10 @@ export type GuestEvent =
   | (OfVcpu & { readonly type: 'vcpu-created'; readonly index: number; readonly stage1: Stage1Regime })
   | (OfVcpu & { readonly type: 'stage1-switched'; readonly stage1: Stage1Regime })
   | (OfVcpu & { readonly type: 'access-issued'; readonly access: Access })
-  /** An exception to EL1 in which stage 2 has no part; `esr` null where the input says only that stage 1 refuses. */
+  /**
+   * An exception to EL1 in which stage 2 has no part; `esr` null where the input says only that stage 1
+   * refuses.
+   */
   | (OfVcpu & {
       readonly type: 'stage1-faulted';
       readonly access: number;

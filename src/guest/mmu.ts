@@ -1,5 +1,5 @@
-// Stage 2 of one access as hardware does it (DDI0487 D8.2, AArch64.S2Translate): walk, access flag, memory type,
-// permission, in that order. Ends in a translation or in the fault that EL2 will see.
+// Stage 2 of one access as hardware does it (DDI0487 D8.2, AArch64.S2Translate): walk, access flag, memory
+// type, permission, in that order. Ends in a translation or in the fault that EL2 will see.
 
 import type { Access } from '../arch/access.ts';
 import { isStage1Walk, isWrite } from '../arch/access.ts';
@@ -101,7 +101,8 @@ function faultOf(access: Access, address: Ipa, status: FaultStatus, cpu: CpuFeat
 /** A processor may report the level of the stage-1 walk where the architecture reports that of stage 2. */
 function reportedStatus(access: Access, status: FaultStatus, cpu: CpuFeatures): FaultStatus {
   const level = access.walk?.level;
-  if (level === undefined || cpu.departures.s1ptwFaultLevel === 'stage-2' || !('level' in status)) return status;
+  if (level === undefined || cpu.departures.s1ptwFaultLevel === 'stage-2' || !('level' in status))
+    return status;
   return { kind: status.kind, level: level as Level };
 }
 

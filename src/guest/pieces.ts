@@ -1,5 +1,5 @@
-// How one access becomes transactions where nothing is gathered: a pair is two single accesses (DDI0487 B2.10.2), and
-// what crosses a 64-byte line of memory that permits it is cut there.
+// How one access becomes transactions where nothing is gathered: a pair is two single accesses (DDI0487
+// B2.10.2), and what crosses a 64-byte line of memory that permits it is cut there.
 
 import type { Access } from '../arch/access.ts';
 import { isWrite } from '../arch/access.ts';

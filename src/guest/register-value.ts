@@ -1,5 +1,5 @@
-// What a load leaves in its register: the bytes cut to the access, sign-extended where the instruction says so
-// (LDRSB, LDRSH, LDRSW; ESR_EL2.SSE and SF). kvm_handle_mmio_return() does the same for an emulated load.
+// What a load leaves in its register: the bytes cut to the access, sign-extended where the instruction says
+// so (LDRSB, LDRSH, LDRSW; ESR_EL2.SSE and SF). kvm_handle_mmio_return() does the same for an emulated load.
 
 import type { Access } from '../arch/access.ts';
 

@@ -1,5 +1,6 @@
-// The store buffer of a vCPU for memory that permits gathering and early acknowledgement (DDI0487 B2.10): lines of 64
-// bytes, first in first out, in which neighbouring stores merge until something drains them. Pure functions on data.
+// The store buffer of a vCPU for memory that permits gathering and early acknowledgement (DDI0487 B2.10):
+// lines of 64 bytes, first in first out, in which neighbouring stores merge until something drains them. Pure
+// functions on data.
 
 import type { Pa } from '../arch/addresses.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
@@ -108,7 +109,9 @@ export function withoutLines(buffer: StoreBuffer, ids: readonly number[]): Store
   return { ...buffer, lines: buffer.lines.filter(({ id }) => !ids.includes(id)) };
 }
 
-/** Lines with bytes in [pa, pa + size), oldest first. A line brings the older ones of the same 64 bytes along. */
+/**
+ * Lines with bytes in [pa, pa + size), oldest first. A line brings the older ones of the same 64 bytes along.
+ */
 export function overlapping(buffer: StoreBuffer, pa: number, size: number): Line[] {
   const newest = buffer.lines.findLastIndex(({ bytes, pa: start }) => {
     const from = Math.max(pa - start, 0);

@@ -16,8 +16,8 @@ const VM_ARENA = 2 ** 36;
 const RAM_BASE = 2 ** 40;
 
 export function initialHost(event: HostEvent & { type: 'host-booted' }): HostState {
-  const { type: _, ...host } = event;
-  return { ...host, memoryDisabled: [] };
+  const { kernel, features, cpu, pageSize, thp, gicv } = event;
+  return { kernel, features, cpu, pageSize, thp, gicv, memoryDisabled: [] };
 }
 
 export function initialVm(host: HostState, event: HostEvent & { type: 'vm-created' }): VmState {

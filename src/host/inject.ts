@@ -1,7 +1,6 @@
 // Aborts that KVM injects into the guest (inject_abt64): synchronous external aborts, FSC 0x10, taken at EL1.
 // ESR_EL1.IL follows the trapped instruction; the simulated guests run at EL1, hence the same-EL classes.
 
-import { isStage1Walk } from '../arch/access.ts';
 import type { Because } from './because.ts';
 import type { FaultInput } from './events.ts';
 import type { Work } from './work.ts';
@@ -38,5 +37,4 @@ export function injectAbort(
 }
 
 /** kvm_vcpu_trap_is_exec_fault(): an instruction abort that is no stage-1 walk. */
-export const isExecFault = (fault: FaultInput): boolean =>
-  fault.access.kind === 'fetch' && !isStage1Walk(fault.access.kind);
+export const isExecFault = (fault: FaultInput): boolean => fault.access.kind === 'fetch';

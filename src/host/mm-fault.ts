@@ -86,10 +86,11 @@ function absentRun(work: Work, vma: Vma, address: number, end: number): number {
 function faultInPfn(work: Work, vma: Vma, address: number): MmFault {
   const { backing } = vma;
   if (backing.kind !== 'pfnmap') return { kind: 'error', because: 'no-vma' };
-  if (backing.device !== null && work.host.memoryDisabled.includes(backing.device)) {
+  const ofVfio = backing.driver === 'vfio-pci';
+  if (ofVfio && backing.device !== null && work.host.memoryDisabled.includes(backing.device)) {
     return { kind: 'error', because: 'device-memory-disabled' };
   }
-  if (backing.driver === 'vfio-pci' && !work.vm.vfioVmas.includes(vma.id)) {
+  if (ofVfio && !work.vm.vfioVmas.includes(vma.id)) {
     emit(work, { type: 'vfio-vma-listed', vm: work.id, vma: vma.id });
   }
   const level = hostMapsBlock(work, vma, address) ? PMD : PTE;

@@ -1,13 +1,47 @@
 // kvm_vgic_map_resources() at the first KVM_RUN: the emulated distributor joins the in-kernel MMIO bus, and on a
 // GICv2 host the physical GICV frame is mapped where the guest expects its CPU interface.
 
-import type { Ipa, Pa } from '../arch/addresses.ts';
+import { alignDown, type Ipa, type Pa } from '../arch/addresses.ts';
+import type { Vgic } from './calls.ts';
 import { leafAttributes } from './leaf.ts';
+import { breakBeforeMake } from './map.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';
 
 /** The CPU interface page that stays when GICC_DIR, in the next page, is trapped. */
 const CPU_INTERFACE_PAGE = 0x1000;
+
+const E2BIG = 7;
+const EINVAL = 22;
+const EEXIST = 17;
+
+/** Frames of each register interface, in bytes: base address alignment and size (vgic_check_iorange()). */
+const GICV2_ALIGNMENT = 0x1000;
+const GICV3_ALIGNMENT = 0x10000;
+const GICV2_CPU_SIZE = 0x2000;
+
+/**
+ * KVM_CREATE_DEVICE and KVM_DEV_ARM_VGIC_GRP_ADDR.
+ * @returns 0; EEXIST for a second one, EINVAL for an address that is not aligned, E2BIG for one beyond the VM's IPAs
+ */
+export function createVgic(work: Work, vgic: Vgic): number {
+  if (work.vm.vgic !== null) return EEXIST;
+  const v2 = vgic.version === 2;
+  const alignment = v2 ? GICV2_ALIGNMENT : GICV3_ALIGNMENT;
+  const frames = v2
+    ? [
+        { base: vgic.gicd, size: GICV2_ALIGNMENT },
+        { base: vgic.gicc, size: GICV2_CPU_SIZE },
+      ]
+    : [
+        { base: vgic.gicd, size: GICV3_ALIGNMENT },
+        { base: vgic.gicr, size: 2 * GICV3_ALIGNMENT * work.vm.vcpus },
+      ];
+  if (frames.some(({ base }) => base % alignment !== 0)) return EINVAL;
+  if (frames.some(({ base, size }) => base + size > 2 ** work.vm.geometry.ipaBits)) return E2BIG;
+  emit(work, { type: 'vgic-created', vm: work.id, vgic });
+  return 0;
+}
 
 export function mapVgicResources(work: Work): void {
   if (work.vm.vgicMapped) return;
@@ -21,13 +55,17 @@ function mapGicv(work: Work, gicc: Ipa, gicv: { readonly pa: Pa; readonly size: 
   const { granule } = work.vm.geometry;
   // vgic_v2_cpuif_trap: a GICV that is not page-aligned is emulated by the hypervisor instead.
   if (gicv.pa % granule !== 0 || gicv.size % granule !== 0) return;
-  const size = work.host.features.gicvDirTrap ? Math.max(CPU_INTERFACE_PAGE, granule) : gicv.size;
+  const size = work.host.features.gicvDirTrap ? CPU_INTERFACE_PAGE : gicv.size;
+  // With larger pages the guest's frame may start inside one: the whole page is mapped, from its start.
+  const first = alignDown(gicc, granule);
   const attributes = leafAttributes(work.host.cpu.fwb, { write: true, exec: false, type: 'device' });
-  for (let offset = 0; offset < size; offset += granule) {
+  for (let offset = 0; first + offset < gicc + size; offset += granule) {
+    const ipa = (first + offset) as Ipa;
+    breakBeforeMake(work, ipa, 3);
     emit(work, {
       type: 'stage2-set',
       vm: work.id,
-      ipa: (gicc + offset) as Ipa,
+      ipa,
       level: 3,
       pa: (gicv.pa + offset) as Pa,
       attributes,

@@ -10,6 +10,7 @@ import { mmap, munmap } from './calls/mmap.ts';
 import { mprotect } from './calls/mprotect.ts';
 import type { VmmCall } from './calls.ts';
 import { touch } from './mm-fault.ts';
+import { createVgic } from './vgic.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';
 
@@ -33,7 +34,7 @@ export function vmmCall(work: Work, call: VmmCall): void {
 function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>): number {
   switch (call.kind) {
     case 'mmap':
-      return mmap(work, call);
+      return mmap(work, wholePages(work, call));
     case 'mmap-refused':
       return call.errno;
     case 'munmap':
@@ -47,8 +48,7 @@ function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>):
     case 'dirty-log-clear':
       return clearDirtyLog(work, call);
     case 'create-vgic':
-      emit(work, { type: 'vgic-created', vm: work.id, vgic: call.vgic });
-      return 0;
+      return createVgic(work, call.vgic);
     case 'enable-cap':
       return enableCap(work, call.cap, call.argument);
     case 'host-read':

@@ -1,5 +1,5 @@
-// What every part makes of an event: each is given its own slice and plain data about its surroundings, and answers with
-// events. Nobody calls across, and no part knows that the others are there.
+// What every part makes of an event: each is given its own slice and plain data about its surroundings, and
+// answers with events. Nobody calls across, and no part knows that the others are there.
 
 import { rangeAt } from '../arch/transaction.ts';
 import type { MmioInput } from '../devices/decide.ts';

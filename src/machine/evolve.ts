@@ -1,5 +1,5 @@
-// The machine's `evolve`: every event to the slices it concerns. Runs on an Immer draft where a snapshot is wanted
-// and on a plain object for bulk replay; both give equal states after every event.
+// The machine's `evolve`: every event to the slices it concerns. Runs on an Immer draft where a snapshot is
+// wanted and on a plain object for bulk replay; both give equal states after every event.
 
 import type { DeviceEvent } from '../devices/events.ts';
 import { evolveDevice } from '../devices/evolve.ts';

@@ -1,5 +1,5 @@
-// The interconnect: which device is at which physical address, and which window of a VM an MMIO exit falls into. Data in
-// the state; what is in no range is RAM.
+// The interconnect: which device is at which physical address, and which window of a VM an MMIO exit falls
+// into. Data in the state; what is in no range is RAM.
 
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { PaRange } from '../arch/transaction.ts';
@@ -34,7 +34,9 @@ export interface WindowHit {
   readonly offset: number;
 }
 
-/** The window of a VM that holds `gpa`; the one opened last where two overlap, as a VMM's last mapping wins. */
+/**
+ * The window of a VM that holds `gpa`; the one opened last where two overlap, as a VMM's last mapping wins.
+ */
 export function windowAt(devices: readonly DeviceState[], vm: number, gpa: Ipa): WindowHit | null {
   let hit: WindowHit | null = null;
   devices.forEach(({ windows }, device) => {

@@ -1,5 +1,6 @@
-// The simulation: the bus with every part listening, the state that events change, and the numbering of events.
-// What comes from outside is dispatched; the queue drains before dispatch returns, but for events that are held.
+// The simulation: the bus with every part listening, the state that events change, and the numbering of
+// events. What comes from outside is dispatched; the queue drains before dispatch returns, but for events
+// that are held.
 
 import { Immer } from 'immer';
 import type { Bus } from '../bus/bus.ts';
@@ -19,8 +20,8 @@ export interface SimulationOptions {
   readonly state?: 'immer' | 'plain';
   readonly hold?: Hold;
   /**
-   * Who answers MMIO exits that no device's window covers: a VMM that reads 0 there, or whoever listens to the bus.
-   * The VMM unless given, if any device is plugged.
+   * Who answers MMIO exits that no device's window covers: a VMM that reads 0 there, or whoever listens to
+   * the bus. The VMM unless given, if any device is plugged.
    */
   readonly unassignedMmio?: 'vmm' | 'listener';
 }

@@ -1,5 +1,5 @@
-// Runs the same steps on Immer drafts and on a plain object, and compares after every event: `evolve` may not see a
-// difference between the two.
+// Runs the same steps on Immer drafts and on a plain object, and compares after every event: `evolve` may not
+// see a difference between the two.
 
 import { expect } from 'vitest';
 import type { Recorded } from '../../src/machine/events.ts';

@@ -1,5 +1,5 @@
-// A vCPU whose stage 2 leads one page to a device with a memory type of choice: runs a program of accesses and barriers
-// and gives what left the processor. No host and no device; reads are answered with zeros.
+// A vCPU whose stage 2 leads one page to a device with a memory type of choice: runs a program of accesses
+// and barriers and gives what left the processor. No host and no device; reads are answered with zeros.
 
 import type { Access } from '../../src/arch/access.ts';
 import type { Pa } from '../../src/arch/addresses.ts';

@@ -1,5 +1,5 @@
-// A small machine for tests: one host, one VM with vCPUs whose stage 1 is on, devices plugged and mapped at given IPAs.
-// Everything is a list of events from outside, so that any simulation can be fed with it.
+// A small machine for tests: one host, one VM with vCPUs whose stage 1 is on, devices plugged and mapped at
+// given IPAs. Everything is a list of events from outside, so that any simulation can be fed with it.
 
 import type { Access, AccessKind } from '../../src/arch/access.ts';
 import type { Hva, Ipa, Pa, Va } from '../../src/arch/addresses.ts';

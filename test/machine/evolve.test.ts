@@ -34,7 +34,8 @@ function steps(simulation: Simulation, kernel: string): void {
     { type: 'mmio-window-opened', device: 1, region: 0, vm: 0, gpa: UART as Ipa },
     { type: 'vcpu-run', vm: 0, vcpu: 0 },
     { type: 'vcpu-run', vm: 0, vcpu: 1 },
-    // Stores into the buffer where the memory type permits it, a load of the same bytes, a register that a read clears.
+    // Stores into the buffer where the memory type permits it, a load of the same bytes, a register that a
+    // read clears.
     issue('write', BAR, { value: 1n }),
     issue('write', BAR + 8, { value: 2n, id: 1 }),
     issue('read', BAR + 4, { size: 4, id: 2 }),

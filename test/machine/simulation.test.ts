@@ -48,6 +48,7 @@ describe('an access to a device', () => {
       'access-completed',
       'transaction-answered',
       'transaction-issued',
+      'access-translated',
       'guest-reentered',
       'stage2-map-begun',
       'stage2-faulted',

@@ -1,5 +1,5 @@
-// The GICv2 virtual CPU interface of a vCPU (IHI0048 4.4, 5.5): acknowledging, priority drop, deactivation. Hardware
-// does this without an exit, so that KVM, user space and a trace see nothing of it.
+// The GICv2 virtual CPU interface of a vCPU (IHI0048 4.4, 5.5): acknowledging, priority drop, deactivation.
+// Hardware does this without an exit, so that KVM, user space and a trace see nothing of it.
 
 import type { CpuInterface, Irq, Pending, Vgic } from './vgic.ts';
 import { irqAt, lowestBit, mostUrgent, SGIS, withIrq } from './vgic.ts';
@@ -31,7 +31,9 @@ function runningPriority({ apr }: CpuInterface): number {
   return apr === 0 ? IDLE_PRIORITY : lowestBit(apr) << PRIORITY_SHIFT;
 }
 
-/** The bits of a priority that decide preemption: BPR for group 0, ABPR (which counts one more) for group 1. */
+/**
+ * The bits of a priority that decide preemption: BPR for group 0, ABPR (which counts one more) for group 1.
+ */
 function groupPriority(cpu: CpuInterface, irq: Irq): number {
   const common = irq.group === 0 || (cpu.ctlr & CBPR) !== 0;
   return irq.priority & (0xff << (common ? cpu.bpr + 1 : cpu.abpr)) & 0xff;
@@ -91,7 +93,9 @@ export function readCpuInterface(vgic: Vgic, index: number, name: string): numbe
   }
 }
 
-/** Reading IAR or AIAR makes the interrupt active and raises the running priority; an SGI loses one source. */
+/**
+ * Reading IAR or AIAR makes the interrupt active and raises the running priority; an SGI loses one source.
+ */
 export function acknowledged(vgic: Vgic, index: number, name: string): Vgic {
   const cpu = vgic.interfaces[index];
   const found = cpu === undefined ? null : signalled(vgic, cpu, index);

@@ -1,5 +1,5 @@
-// The GICv2 as a device: leads an access to the CPU interface (GICV, hardware) or to the distributor (GICD, emulated in
-// the kernel). Accesses of another size than a register answers are RAZ/WI.
+// The GICv2 as a device: leads an access to the CPU interface (GICV, hardware) or to the distributor (GICD,
+// emulated in the kernel). Accesses of another size than a register answers are RAZ/WI.
 
 import { bytesOfValue } from '../../arch/transaction.ts';
 import type { RegionPiece } from '../pieces.ts';
@@ -15,7 +15,10 @@ const SOURCE_SHIFT = 10;
 
 const isAcknowledge = (name: string): boolean => name === 'GICV_IAR' || name === 'GICV_AIAR';
 
-/** Bytes that a read gives, ascending; zeros for a VM without a GICv2. @param cpu number of the vCPU in its VM */
+/**
+ * Bytes that a read gives, ascending; zeros for a VM without a GICv2.
+ * @param cpu number of the vCPU in its VM
+ */
 export function readGic(vgic: Vgic | undefined, cpu: number, piece: RegionPiece): number[] {
   const { register, offset, size } = piece;
   if (vgic === undefined || register === null || !answers(piece)) return bytesOfValue(0n, size);

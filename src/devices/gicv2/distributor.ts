@@ -1,5 +1,6 @@
-// The distributor that KVM emulates for a VM (vgic-mmio-v2.c, vgic-mmio.c): registers whose bits or bytes belong to
-// interrupts, and SGIR. Whatever is not listed, or has the wrong size, is RAZ/WI and never an error.
+// The distributor that KVM emulates for a VM (vgic-mmio-v2.c, vgic-mmio.c): registers whose bits or bytes
+// belong to interrupts, and SGIR. Whatever is not listed, or has the wrong size, is RAZ/WI and never an
+// error.
 
 import { INTIDS } from './registers.ts';
 import type { Irq, Vgic } from './vgic.ts';

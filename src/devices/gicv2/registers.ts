@@ -1,5 +1,6 @@
-// Registers of the GICv2 virtual CPU interface (IHI0048 5.5, GICV_*, same offsets as GICC_*) and of the distributor that
-// KVM emulates (vgic-mmio-v2.c), declared as any device's. Acknowledging is a read: hence no speculation here.
+// Registers of the GICv2 virtual CPU interface (IHI0048 5.5, GICV_*, same offsets as GICC_*) and of the
+// distributor that KVM emulates (vgic-mmio-v2.c), declared as any device's. Acknowledging is a read: hence no
+// speculation here.
 
 import type { AccessSize, RegisterInput } from '../register.ts';
 

@@ -1,5 +1,6 @@
-// The GICv2 of one VM as KVM keeps it (struct vgic_dist, vgic_irq, vgic_vmcr): interrupts with their state, and a CPU
-// interface for each vCPU. Interrupts that nothing touched have their reset state and are not stored. Pure values.
+// The GICv2 of one VM as KVM keeps it (struct vgic_dist, vgic_irq, vgic_vmcr): interrupts with their state,
+// and a CPU interface for each vCPU. Interrupts that nothing touched have their reset state and are not
+// stored. Pure values.
 
 export interface Irq {
   readonly enabled: boolean;
@@ -84,7 +85,9 @@ export function withIrq(vgic: Vgic, cpu: number, intid: number, change: Partial<
   return { ...vgic, banked: vgic.banked.with(cpu, { ...bank, [intid]: irq }) };
 }
 
-/** kvm_vgic_inject_irq(): an edge latches when the line rises, a level is pending as long as the line is high. */
+/**
+ * kvm_vgic_inject_irq(): an edge latches when the line rises, a level is pending as long as the line is high.
+ */
 export function withLine(vgic: Vgic, intid: number, cpu: number, level: boolean): Vgic {
   const irq = irqAt(vgic, cpu, intid);
   const rises = level && !irq.line;
@@ -105,8 +108,8 @@ export interface Pending {
 }
 
 /**
- * vgic_flush_lr_state(): what the list registers offer to a vCPU, the most urgent first and the lower INTID among
- * equals. An active interrupt is not offered again until it was deactivated.
+ * vgic_flush_lr_state(): what the list registers offer to a vCPU, the most urgent first and the lower INTID
+ * among equals. An active interrupt is not offered again until it was deactivated.
  */
 export function mostUrgent(vgic: Vgic, cpu: number): Pending | null {
   if (!vgic.enabled) return null;

@@ -21,7 +21,9 @@ type SetMemslot = VmmCall & { kind: 'set-memslot' };
 export function setMemslot(work: Work, call: SetMemslot): number {
   const old = work.vm.slots.find((slot) => slot.slot === call.slot);
   if (call.size === 0) return old === undefined ? EINVAL : deleteSlot(work, old);
+  if (!pageAligned(work, call)) return EINVAL;
   if (old !== undefined && !sameMemory(old, call)) return EINVAL;
+  if (old !== undefined && old.ipa === call.ipa && (old.dirty !== null) === call.logDirty) return 0;
   if (overlaps(work, call)) return EEXIST;
   if (call.ipa + call.size > 2 ** work.vm.geometry.ipaBits) return EFAULT;
   if (refusedByVmas(work, call)) return EINVAL;
@@ -35,6 +37,9 @@ export function setMemslot(work: Work, call: SetMemslot): number {
   }
   return 0;
 }
+
+const pageAligned = (work: Work, call: SetMemslot): boolean =>
+  [call.ipa, call.hva, call.size].every((value) => value % work.vm.geometry.granule === 0);
 
 /** A live slot may move and may change its logging, but not its memory, its size nor KVM_MEM_READONLY. */
 const sameMemory = (old: Memslot, call: SetMemslot): boolean =>
