@@ -41,10 +41,26 @@ export function rangeAt<R extends PaRange>(ranges: readonly R[], address: number
 
 /** `size` bytes of a value, lowest address first (a guest is little-endian). */
 export function bytesOfValue(value: bigint, size: number): number[] {
-  return Array.from({ length: size }, (_, at) => Number((value >> BigInt(at * 8)) & 0xffn));
+  const bytes: number[] = [];
+  for (let done = 0; done < size; done += WORD) {
+    let word = Number(BigInt.asUintN(WORD * 8, value >> BigInt(done * 8)));
+    for (let at = done; at < Math.min(size, done + WORD); at++) {
+      bytes.push(word % 256);
+      word = Math.floor(word / 256);
+    }
+  }
+  return bytes;
 }
 
 /** The value of bytes in ascending address order. */
 export function valueOfBytes(bytes: readonly number[]): bigint {
-  return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  let value = 0n;
+  for (let start = 0; start < bytes.length; start += WORD) {
+    const word = bytes.slice(start, start + WORD).reduceRight((sum, byte) => sum * 256 + byte, 0);
+    value |= BigInt(word) << BigInt(start * 8);
+  }
+  return value;
 }
+
+/** Bytes converted at a time: as many as a safe integer holds, because bigint is slow. */
+const WORD = 6;

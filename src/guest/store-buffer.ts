@@ -6,6 +6,7 @@ import type { Pa } from '../arch/addresses.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
 import { describeMemoryType } from '../arch/memory-type.ts';
 import type { Transaction } from '../arch/transaction.ts';
+import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
 
 /** Bytes of a line: a cache line, and the write-combining unit of today's cores. */
 const LINE_BYTES = 64;
@@ -13,17 +14,18 @@ const LINE_BYTES = 64;
 /** Lines that a buffer holds before the oldest leaves: typical of cores, IMPLEMENTATION DEFINED. */
 export const LINES = 4;
 
-/** A byte that a store wrote: its value, or that the program gave none. */
-type Written = number | 'unknown';
-
 export interface Line {
   /** Rises with every line of the vCPU. */
   readonly id: number;
   /** A multiple of 64. */
   readonly pa: Pa;
   readonly memoryType: MemoryType;
-  /** 64 bytes; null where no store wrote. */
-  readonly bytes: readonly (Written | null)[];
+  /** The 64 bytes as one number, the first byte lowest; 0 where no store wrote. */
+  readonly value: bigint;
+  /** One bit for each byte: a store wrote it. */
+  readonly written: bigint;
+  /** One bit for each byte: a store wrote it, and the program gave no value. */
+  readonly unknown: bigint;
   /** Offset of each store that went into the line. */
   readonly stores: readonly number[];
   /** A closed line (DGH) waits to be drained and takes no more stores. */
@@ -81,7 +83,9 @@ export function withStore(buffer: StoreBuffer, part: BufferedStore): StoreBuffer
     id: buffer.nextId,
     pa: lineOf(part.pa) as Pa,
     memoryType: part.memoryType,
-    bytes: Array.from({ length: LINE_BYTES }, () => null),
+    value: 0n,
+    written: 0n,
+    unknown: 0n,
     stores: [],
     open: true,
   };
@@ -90,15 +94,24 @@ export function withStore(buffer: StoreBuffer, part: BufferedStore): StoreBuffer
 
 function mergedWith(line: Line, part: BufferedStore): Line {
   const offset = part.pa - line.pa;
-  const written = part.bytes ?? Array.from({ length: part.size }, (): Written => 'unknown');
+  const mask = byteMask(offset, part.size);
+  const bits = (2n ** BigInt(part.size * 8) - 1n) << BigInt(offset * 8);
+  const value = part.bytes === null ? 0n : valueOfBytes(part.bytes) << BigInt(offset * 8);
   return {
     ...line,
-    bytes: line.bytes.toSpliced(offset, part.size, ...written),
+    value: (line.value & ~bits) | value,
+    written: line.written | mask,
+    unknown: part.bytes === null ? line.unknown | mask : line.unknown & ~mask,
     stores: [...line.stores, offset],
   };
 }
 
-export const isFull = (line: Line): boolean => line.bytes.every((byte) => byte !== null);
+/** A bit for each byte of [offset, offset + size). */
+const byteMask = (offset: number, size: number): bigint => ((1n << BigInt(size)) - 1n) << BigInt(offset);
+
+const FULL = byteMask(0, LINE_BYTES);
+
+export const isFull = (line: Line): boolean => line.written === FULL;
 
 /** DGH: no store after it merges with one before it. */
 export function closed(buffer: StoreBuffer): StoreBuffer {
@@ -113,10 +126,10 @@ export function withoutLines(buffer: StoreBuffer, ids: readonly number[]): Store
  * Lines with bytes in [pa, pa + size), oldest first. A line brings the older ones of the same 64 bytes along.
  */
 export function overlapping(buffer: StoreBuffer, pa: number, size: number): Line[] {
-  const newest = buffer.lines.findLastIndex(({ bytes, pa: start }) => {
+  const newest = buffer.lines.findLastIndex(({ written, pa: start }) => {
     const from = Math.max(pa - start, 0);
     const to = Math.min(pa + size - start, LINE_BYTES);
-    return from < to && bytes.slice(from, to).some((byte) => byte !== null);
+    return from < to && (written & byteMask(from, to - from)) !== 0n;
   });
   const first = lineOf(pa);
   return buffer.lines.filter((line, index) => index <= newest && line.pa >= first && line.pa < pa + size);
@@ -130,26 +143,31 @@ export function withElders(buffer: StoreBuffer, line: Line): Line[] {
 /** As few writes as contiguous runs of bytes need. */
 export function writesOf(line: Line): Transaction[] {
   const writes: Transaction[] = [];
-  let start = line.bytes.findIndex((byte) => byte !== null);
-  while (start !== -1) {
-    const length = line.bytes.slice(start).indexOf(null);
-    const end = length === -1 ? LINE_BYTES : start + length;
-    writes.push(writeOf(line, start, end));
-    const next = line.bytes.slice(end).findIndex((byte) => byte !== null);
-    start = next === -1 ? -1 : end + next;
+  for (let rest = line.written; rest !== 0n; ) {
+    const start = trailing(rest, 0n);
+    const size = trailing(rest >> BigInt(start), 1n);
+    writes.push(writeOf(line, start, size));
+    rest &= ~byteMask(start, size);
   }
   return writes;
 }
 
-function writeOf(line: Line, start: number, end: number): Transaction {
-  const known = line.bytes.slice(start, end).filter((byte) => typeof byte === 'number');
+/** How many of the lowest bits are all `bit`; there is an end to them. */
+function trailing(bits: bigint, bit: 0n | 1n): number {
+  let count = 0;
+  for (let rest = bits; (rest & 1n) === bit; rest >>= 1n) count += 1;
+  return count;
+}
+
+function writeOf(line: Line, start: number, size: number): Transaction {
+  const known = (line.unknown & byteMask(start, size)) === 0n;
   return {
     kind: 'write',
     pa: (line.pa + start) as Pa,
-    size: end - start,
-    bytes: known.length === end - start ? known : null,
+    size,
+    bytes: known ? bytesOfValue(line.value >> BigInt(start * 8), size) : null,
     memoryType: line.memoryType,
-    stores: line.stores.filter((offset) => offset >= start && offset < end).length,
+    stores: line.stores.filter((offset) => offset >= start && offset < start + size).length,
     access: null,
   };
 }

@@ -86,7 +86,7 @@ export function checkedLine(buffer: Uint8Array, start: number, end: number, prev
   return crc;
 }
 
-/** The record of a line that passed its check. @throws JournalError-free errors of `fromText` */
+/** The record of a line that passed its check. @throws SyntaxError or TypeError for content that no journal has */
 export function recordOf(
   buffer: Buffer,
   start: number,
@@ -97,18 +97,24 @@ export function recordOf(
   return fromText(text, codecs) as Readonly<Record<string, unknown>>;
 }
 
+const OPENING = '{"journal":"stagetwo","version":';
+
 /**
  * What the first line says of its version, before its CRC is checked: a later version may check in another way.
+ * @param line its first characters
+ * @param whole false if the file ends within the line
  * @throws JournalError if the file is no journal, or of a version without a way to this one
  */
 export function checkVersion(
   file: string,
   line: string,
+  whole: boolean,
   upcasters: Readonly<Record<number, Upcaster>>,
   current: number,
 ): void {
-  const version = /^\{"journal":"stagetwo","version":(\d{1,9}),/.exec(line)?.[1];
-  if (version === undefined) {
+  const [, version, comma] = /^\{"journal":"stagetwo","version":(\d{1,9})(,?)/.exec(line) ?? [];
+  if (!whole && comma !== ',' && (OPENING.startsWith(line) || version !== undefined)) return;
+  if (version === undefined || comma !== ',') {
     const todo = 'name a file that --journal wrote';
     throw new JournalError({ file, line: 1, offset: 0, what: 'this is no journal of stagetwo', todo });
   }

@@ -63,6 +63,8 @@ export function invalidate(world: World, vm: VmWorld, ipa: number, size: number)
   });
 }
 
+const EXECUTE_NEVER = 2;
+
 /** A leaf of that level which refuses the access, as the fault says. */
 function place(world: World, vm: VmWorld, fault: TraceFault, level: Level): void {
   const { granule } = vm.facts.geometry;
@@ -76,7 +78,7 @@ function place(world: World, vm: VmWorld, fault: TraceFault, level: Level): void
   const attributes = {
     ...(known ?? fresh),
     ...(fault.needs === 'write' ? { write: false } : {}),
-    ...(fault.needs === 'execute' ? { xn: 2 } : {}),
+    ...(fault.needs === 'execute' ? { xn: EXECUTE_NEVER } : {}),
     af: status.kind !== 'access-flag',
   };
   const pa = leaf === undefined ? paFor(start) : (alignDown(leaf.outputAddress, size) as Pa);

@@ -1,0 +1,217 @@
+// Writing a journal by group commit: records gather in a buffer, the buffer goes to the file in one write, and one
+// fdatasync acknowledges everything written since the last. After the first failure nothing more is written: what is
+// on disk then is for the next opening to judge, and trying again could only hide the loss (fsync does not repeat it).
+
+import { crc32 } from 'node:zlib';
+import { errnoWords, JournalError } from './error.ts';
+import type { JournalFiles } from './files.ts';
+import { writeAll } from './files.ts';
+import type { Control, Journaled } from './format.ts';
+import { closeLine, CLOSING_LENGTH, CONTROL, MAX_LINE } from './format.ts';
+import { toMember } from './member.ts';
+import type { Recovery } from './recover.ts';
+import type { ValueCodec } from './values.ts';
+import { toText } from './values.ts';
+
+export interface JournalWriter<E extends Journaled> {
+  /** Events in the journal, those in the buffer included. */
+  readonly length: number;
+  /**
+   * Number of the last event whose write and fdatasync returned, -1 for none: it and all before it survive a crash
+   * of the process and of the machine. Everything later may be lost.
+   */
+  readonly acknowledged: number;
+  /** What opening found and repaired; null for a journal that was whole or new. */
+  readonly recovery: Recovery | null;
+  /**
+   * The next event; events must be numbered without a gap and not change afterwards.
+   * @throws JournalError if it cannot be written, here or at an earlier call
+   * @throws TypeError for an event with a value that no record can hold
+   */
+  append(event: E): void;
+  /** @param state hash of the state after the last event, see `stateHash` */
+  checkpoint(state: string): void;
+  /** Acknowledges every event so far. @throws JournalError if that failed; then they may be lost */
+  flush(): void;
+  /** Marks the end, acknowledges everything and lets others write; a second call does nothing. */
+  close(): void;
+}
+
+export interface WriteOptions {
+  /** Bytes of text that gather before a write; for .gz the text of a member. 256 KiB unless given. */
+  readonly batchBytes?: number;
+  /** Bytes of text between two calls of fdatasync, rounded up to batches. 8 MiB unless given. */
+  readonly commitBytes?: number;
+}
+
+export interface Opened {
+  readonly file: string;
+  readonly fd: number;
+  readonly files: JournalFiles;
+  readonly codecs: readonly ValueCodec[];
+  readonly gzip: boolean;
+  /** Where the next byte goes. */
+  readonly position: number;
+  /** CRC of the last line. */
+  readonly crc: number;
+  readonly events: number;
+  readonly recovery: Recovery | null;
+  /** Lets the lock go. */
+  readonly release: () => void;
+}
+
+const BATCH = 2 ** 18;
+const COMMIT = 2 ** 23;
+
+/** A UTF-16 unit is at most 3 bytes of UTF-8. */
+const WIDEST = 3;
+
+interface Batch {
+  buffer: Buffer;
+  used: number;
+  crc: number;
+}
+
+/** Adds one line. @param write gives the batch to the file, so that the buffer is empty */
+function addLine(batch: Batch, text: string, batchBytes: number, write: () => void): void {
+  const room = text.length * WIDEST + CLOSING_LENGTH;
+  if (batch.used > 0 && batch.used + text.length > batchBytes) write();
+  if (batch.used + room > batch.buffer.length) {
+    const larger = Buffer.allocUnsafeSlow(batch.used + room);
+    batch.buffer.copy(larger, 0, 0, batch.used);
+    batch.buffer = larger;
+  }
+  const { buffer, used } = batch;
+  const body = used + buffer.write(text, used) - 1;
+  batch.crc = crc32(buffer.subarray(used, body), batch.crc);
+  batch.used = closeLine(buffer, body, batch.crc);
+}
+
+/** The header line of a new journal, as it stands in the file. */
+export function firstLine(control: Control, gzip: boolean): { readonly bytes: Uint8Array; readonly crc: number } {
+  const batch: Batch = { buffer: Buffer.allocUnsafeSlow(0), used: 0, crc: 0 };
+  addLine(batch, JSON.stringify(control), BATCH, () => {});
+  const text = batch.buffer.subarray(0, batch.used);
+  return { bytes: gzip ? toMember(text) : text, crc: batch.crc };
+}
+
+export function createWriter<E extends Journaled>(opened: Opened, options: WriteOptions): JournalWriter<E> {
+  const { file, fd, files, codecs, gzip } = opened;
+  const { batchBytes = BATCH, commitBytes = COMMIT } = options;
+  const batch: Batch = { buffer: Buffer.allocUnsafeSlow(batchBytes + BATCH), used: 0, crc: opened.crc };
+  let { position, events } = opened;
+  let acknowledged = events - 1;
+  let unsynced = 0;
+  let failure: JournalError | null = null;
+  let closed = false;
+
+  const failing = (call: () => void): void => {
+    if (failure !== null) throw failure;
+    if (closed) throw new JournalError({ file, what: 'is closed', todo: 'open it again to append' });
+    try {
+      call();
+    } catch (cause) {
+      failure = failed(file, acknowledged, cause);
+      throw failure;
+    }
+  };
+
+  const write = (): void => {
+    if (batch.used === 0) return;
+    failing(() => {
+      const text = batch.buffer.subarray(0, batch.used);
+      const bytes = gzip ? toMember(text) : text;
+      writeAll(files, fd, bytes, bytes.length, position);
+      position += bytes.length;
+    });
+    unsynced += batch.used;
+    batch.used = 0;
+  };
+  const commit = (): void => {
+    write();
+    if (unsynced === 0) return;
+    failing(() => files.fdatasync(fd));
+    acknowledged = events - 1;
+    unsynced = 0;
+  };
+  const add = (text: string): void => addLine(batch, text, batchBytes, write);
+  const control = (line: Control): void => {
+    failing(() => {});
+    add(JSON.stringify(line));
+  };
+
+  return {
+    recovery: opened.recovery,
+    get length() {
+      return events;
+    },
+    get acknowledged() {
+      return acknowledged;
+    },
+    append(event) {
+      if (failure !== null || closed) failing(() => {});
+      const text = checkedText(file, event, events, codecs);
+      add(text);
+      events += 1;
+      if (unsynced + batch.used >= commitBytes) commit();
+    },
+    checkpoint(state) {
+      control({ journal: 'checkpoint', seq: events - 1, state });
+    },
+    flush: commit,
+    close() {
+      if (closed) return;
+      try {
+        control({ journal: 'end', events });
+        commit();
+      } finally {
+        closed = true;
+        closeQuietly(opened, failure !== null);
+      }
+    },
+  };
+}
+
+/** @throws JournalError if the event is not the next one or is too long for a line */
+function checkedText<E extends Journaled>(
+  file: string,
+  event: E,
+  expected: number,
+  codecs: readonly ValueCodec[],
+): string {
+  const { seq, cause } = event;
+  if (seq !== expected || (cause !== null && !(cause >= 0 && cause < seq))) {
+    const what = `event ${seq} (cause ${cause}) cannot follow ${expected} others`;
+    throw new JournalError({ file, seq, what, todo: 'append every event once, in order, from 0' });
+  }
+  const text = toText(event, codecs);
+  if (text.length * WIDEST > MAX_LINE || text.startsWith(CONTROL)) {
+    const what = `event ${seq} is too long for a line, or its first field is named journal`;
+    throw new JournalError({ file, seq, what, todo: 'split it, or name the field otherwise' });
+  }
+  return text;
+}
+
+/** After a failure another error says no more; without one, a failing close(2) is the failure. */
+function closeQuietly({ file, fd, files, release }: Opened, hasFailed: boolean): void {
+  try {
+    files.close(fd);
+  } catch (cause) {
+    if (!hasFailed) {
+      throw new JournalError({ file, what: `could not be closed (${errnoWords(cause)})`, todo: 'check it', cause });
+    }
+  } finally {
+    release();
+  }
+}
+
+const failed = (file: string, acknowledged: number, cause: unknown): JournalError =>
+  new JournalError({
+    file,
+    what: `cannot be written (${errnoWords(cause)})`,
+    todo:
+      acknowledged < 0
+        ? 'no event is on disk yet; make room or choose another place and run again'
+        : `events up to seq ${acknowledged} are safe; make room or choose another place and run again`,
+    cause,
+  });

@@ -1,0 +1,106 @@
+// Counting: each line and each fault once, in one class. Names of events come from the trace, so their number is kept
+// within bounds.
+
+import type { Line, RejectReason, SkipReason } from '../line.ts';
+import { eventNameOf } from '../line.ts';
+import { textOf, wordHash } from '../bytes.ts';
+import { kindName } from './fault.ts';
+import type { TraceFault } from './fault.ts';
+import type { Counts, SurpriseReason, TraceReport, UnknownReason, Verdict } from './report.ts';
+
+const MAX_NAMES = 512;
+const OTHERS = '(others)';
+/** A line that is shown to a person. */
+const SHOWN = 160;
+
+interface NameCount {
+  readonly name: string;
+  count: number;
+}
+
+export interface Tally {
+  line(line: Line, number: number, start: number, end: number): void;
+  rejected(reason: RejectReason, number: number): void;
+  fault(fault: TraceFault | null, verdict: Verdict): void;
+  lines(): TraceReport['lines'];
+  events(): TraceReport['events'];
+  faults(): TraceReport['faults'];
+}
+
+export function createTally(): Tally {
+  const counts = { read: 0, understood: 0, skipped: 0, rejected: 0 };
+  const skippedBecause: Counts<SkipReason> = {};
+  const rejectedBecause: Counts<RejectReason> = {};
+  let firstRejected: TraceReport['lines']['firstRejected'] = null;
+  const names = new Map<number, NameCount>();
+  const faults = { seen: 0, predicted: 0, surprising: 0, unknown: 0 };
+  const unknownBecause: Counts<UnknownReason> = {};
+  const surprisingBecause: Counts<SurpriseReason> = {};
+  const kinds = new Map<string, { seen: number; predicted: number }>();
+
+  /** By hash, which may collide for names that a trace makes up: then the name is compared. */
+  const countName = (line: Line): void => {
+    if (line.nameStart === line.nameEnd) return;
+    const hash = wordHash(line.bytes, line.nameStart, line.nameEnd);
+    const known = names.get(hash);
+    if (known !== undefined && known.name.length === line.nameEnd - line.nameStart) known.count += 1;
+    else if (known === undefined && names.size < MAX_NAMES) names.set(hash, { name: eventNameOf(line), count: 1 });
+    else {
+      const others = names.get(0) ?? { name: OTHERS, count: 0 };
+      others.count += 1;
+      names.set(0, others);
+    }
+  };
+
+  const reject = (reason: RejectReason, number: number, text: string): void => {
+    counts.rejected += 1;
+    rejectedBecause[reason] = (rejectedBecause[reason] ?? 0) + 1;
+    firstRejected ??= { line: number, reason, text };
+  };
+
+  return {
+    line(line, number, start, end) {
+      counts.read += 1;
+      countName(line);
+      if (line.outcome === 'understood') counts.understood += 1;
+      else if (line.skip !== null) {
+        counts.skipped += 1;
+        skippedBecause[line.skip] = (skippedBecause[line.skip] ?? 0) + 1;
+      } else if (line.reject !== null) {
+        reject(line.reject, number, firstRejected === null ? shown(line.bytes, start, end) : '');
+      }
+    },
+    rejected(reason, number) {
+      counts.read += 1;
+      reject(reason, number, '');
+    },
+    fault(fault, verdict) {
+      faults.seen += 1;
+      faults[verdict.class] += 1;
+      if (verdict.class === 'unknown') {
+        unknownBecause[verdict.reason] = (unknownBecause[verdict.reason] ?? 0) + 1;
+      } else if (verdict.class === 'surprising') {
+        surprisingBecause[verdict.reason] = (surprisingBecause[verdict.reason] ?? 0) + 1;
+      }
+      if (fault === null) return;
+      const name = kindName(fault);
+      const kind = kinds.get(name) ?? { seen: 0, predicted: 0 };
+      kind.seen += 1;
+      if (verdict.class === 'predicted') kind.predicted += 1;
+      kinds.set(name, kind);
+    },
+    lines: () => ({ ...counts, skippedBecause, rejectedBecause, firstRejected }),
+    events: () => Object.fromEntries([...names.values()].sort(byName).map(({ name, count }) => [name, count])),
+    faults: () => ({ ...faults, unknownBecause, surprisingBecause, kinds: Object.fromEntries([...kinds].sort(byKey)) }),
+  };
+}
+
+const byName = (a: NameCount, b: NameCount): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+const byKey = (a: readonly [string, unknown], b: readonly [string, unknown]): number => (a[0] < b[0] ? -1 : 1);
+
+/** The start of a line, printable. */
+function shown(bytes: Uint8Array, start: number, end: number): string {
+  const text = textOf(bytes, start, Math.min(end, start + SHOWN));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ').trim();
+}
