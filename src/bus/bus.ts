@@ -51,7 +51,7 @@ export function createBus<In extends Typed, E extends Typed>(accept: (event: In)
   };
 
   const publish = (event: E): void => {
-    all.next(event);
+    if (all.observed) all.next(event);
     topics.get(event.type)?.next(event);
     if (failure !== null) throw new HandlerError(event, failure.error);
   };

@@ -125,7 +125,13 @@ export function checkVersion(
   for (let from = Number(version); from < current; from++) {
     if (upcasters[from] !== undefined) continue;
     const what = `the journal is of version ${version}, and version ${from} has no way to ${from + 1}`;
-    throw new JournalError({ file, line: 1, offset: 0, what, todo: 'read it with the stagetwo that wrote it' });
+    throw new JournalError({
+      file,
+      line: 1,
+      offset: 0,
+      what,
+      todo: 'read it with the stagetwo that wrote it',
+    });
   }
 }
 

@@ -4,7 +4,7 @@
 import { errnoOf, errnoWords, JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
 import { nodeFiles, writeAll } from './files.ts';
-import type { JournalHeader, Journaled } from './format.ts';
+import type { Journaled, JournalHeader } from './format.ts';
 import { VERSION } from './format.ts';
 import { acquireLock } from './lock.ts';
 import { MACHINE_VALUES } from './machine-values.ts';
@@ -52,7 +52,18 @@ export function createJournal<E extends Journaled>(
     const fd = createFile(file, bytes, files);
     const codecs = options.codecs ?? MACHINE_VALUES;
     const position = bytes.length;
-    const opened: Opened = { file, fd, files, codecs, gzip, position, crc, events: 0, recovery: null, release };
+    const opened: Opened = {
+      file,
+      fd,
+      files,
+      codecs,
+      gzip,
+      position,
+      crc,
+      events: 0,
+      recovery: null,
+      release,
+    };
     return createWriter<E>(opened, options);
   });
 }
@@ -104,11 +115,12 @@ export function recoverJournal(file: string, options: JournalOptions = {}): Reco
   try {
     const { end } = scanToEnd(file, { ...options, files });
     if (end.torn === 0 && !end.unterminated) return null;
-    return withFile(file, files, (fd) => {
-      const recovery = repair(file, fd, end, files);
-      files.close(fd);
-      return recovery;
-    });
+    const { fd, recovery } = withFile(file, files, (opened) => ({
+      fd: opened,
+      recovery: repair(file, opened, end, files),
+    }));
+    files.close(fd);
+    return recovery;
   } finally {
     release();
   }
@@ -126,10 +138,7 @@ function locked<T>(file: string, files: JournalFiles, open: (release: () => void
 }
 
 /** Reads and checks everything. @throws JournalError where nothing can be appended */
-function scanToEnd(
-  file: string,
-  options: JournalOptions,
-): { readonly end: ScanEnd; readonly seq: number } {
+function scanToEnd(file: string, options: JournalOptions): { readonly end: ScanEnd; readonly seq: number } {
   const { scanned, records } = scanJournal<Journaled>(file, options);
   for (const _ of records);
   const { end, seq, version } = scanned as Scanned & { end: ScanEnd };

@@ -4,8 +4,8 @@
 import { JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
 import { nodeFiles } from './files.ts';
-import type { JournalHeader, Journaled, Upcaster } from './format.ts';
-import { checkVersion, CONTROL, recordOf, UPCASTERS, upcast, VERSION } from './format.ts';
+import type { Journaled, JournalHeader, Upcaster } from './format.ts';
+import { CONTROL, checkVersion, recordOf, UPCASTERS, upcast, VERSION } from './format.ts';
 import { MACHINE_VALUES } from './machine-values.ts';
 import type { Line, ScanEnd } from './scan.ts';
 import { scanLines } from './scan.ts';

@@ -3,7 +3,7 @@
 
 import { JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
-import { checkedLine, CLOSING_LENGTH, MAX_LINE, NEWLINE } from './format.ts';
+import { CLOSING_LENGTH, checkedLine, MAX_LINE, NEWLINE } from './format.ts';
 import { isZero } from './member.ts';
 import type { SourceEnd } from './source.ts';
 import { textOf } from './source.ts';
@@ -94,9 +94,11 @@ function* linesIn(
 ): Generator<Line, number> {
   let start = 0;
   for (let end = buffer.indexOf(NEWLINE); end !== -1; end = buffer.indexOf(NEWLINE, start)) {
-    if (cursor.line === 0) expecting.first(buffer.toString('latin1', start, Math.min(end, start + FIRST)), true);
+    if (cursor.line === 0)
+      expecting.first(buffer.toString('latin1', start, Math.min(end, start + FIRST)), true);
     const crc = checkedLine(buffer, start, end, cursor.crc);
-    if (crc === null) throw damaged(file, cursor, expecting, 'its bytes do not fit its checksum and its place');
+    if (crc === null)
+      throw damaged(file, cursor, expecting, 'its bytes do not fit its checksum and its place');
     cursor.line += 1;
     yield { buffer, start, end, line: cursor.line, offset: cursor.offset };
     cursor.crc = crc;

@@ -57,10 +57,12 @@ const unreadable = (file: string, cause: unknown): JournalError =>
   });
 
 function* plainText(fd: number, files: JournalFiles): Generator<Buffer, SourceEnd> {
+  const size = files.size(fd);
   let end = 0;
   for (;;) {
-    const chunk = Buffer.allocUnsafeSlow(CHUNK);
-    const length = files.read(fd, chunk, CHUNK, end);
+    // One byte more than is known of shows whether another process is still writing.
+    const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, Math.max(0, size - end) + 1));
+    const length = files.read(fd, chunk, chunk.length, end);
     if (length === 0) return { form: 'plain', end, size: end };
     end += length;
     yield chunk.subarray(0, length);

@@ -84,7 +84,9 @@ function taggedObject(value: object, codecs: readonly ValueCodec[], path: string
   const fields: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(value)) {
     if (key.charCodeAt(0) === DOLLAR || key === '__proto__') {
-      throw new TypeError(`${path.slice(1)} has a field named ${key}, a name that records keep to themselves`);
+      throw new TypeError(
+        `${path.slice(1)} has a field named ${key}, a name that records keep to themselves`,
+      );
     }
     fields[key] = tagged(field, codecs, `${path}.${key}`);
   }

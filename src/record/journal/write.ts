@@ -7,7 +7,7 @@ import { errnoWords, JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
 import { writeAll } from './files.ts';
 import type { Control, Journaled } from './format.ts';
-import { closeLine, CLOSING_LENGTH, CONTROL, MAX_LINE } from './format.ts';
+import { CLOSING_LENGTH, CONTROL, closeLine, MAX_LINE } from './format.ts';
 import { toMember } from './member.ts';
 import type { Recovery } from './recover.ts';
 import type { ValueCodec } from './values.ts';
@@ -88,7 +88,10 @@ function addLine(batch: Batch, text: string, batchBytes: number, write: () => vo
 }
 
 /** The header line of a new journal, as it stands in the file. */
-export function firstLine(control: Control, gzip: boolean): { readonly bytes: Uint8Array; readonly crc: number } {
+export function firstLine(
+  control: Control,
+  gzip: boolean,
+): { readonly bytes: Uint8Array; readonly crc: number } {
   const batch: Batch = { buffer: Buffer.allocUnsafeSlow(0), used: 0, crc: 0 };
   addLine(batch, JSON.stringify(control), BATCH, () => {});
   const text = batch.buffer.subarray(0, batch.used);
@@ -198,7 +201,12 @@ function closeQuietly({ file, fd, files, release }: Opened, hasFailed: boolean):
     files.close(fd);
   } catch (cause) {
     if (!hasFailed) {
-      throw new JournalError({ file, what: `could not be closed (${errnoWords(cause)})`, todo: 'check it', cause });
+      throw new JournalError({
+        file,
+        what: `could not be closed (${errnoWords(cause)})`,
+        todo: 'check it',
+        cause,
+      });
     }
   } finally {
     release();

@@ -36,7 +36,9 @@ export function fromBundle(json: unknown, where: string): MachineFileInput {
       ipaBits: vm.ipaBits,
       slotsComplete: complete,
       vgic: vm.vgic,
-      capabilities: vm.capabilities.map((name) => (name === 'nisv-to-user' ? 'KVM_CAP_ARM_NISV_TO_USER' : name)),
+      capabilities: vm.capabilities.map((name) =>
+        name === 'nisv-to-user' ? 'KVM_CAP_ARM_NISV_TO_USER' : name,
+      ),
       slots,
     };
   });
@@ -59,7 +61,7 @@ function slotsOf(machine: BundleMachine, vm: string): { slots: Slot[]; complete:
   const slots = [...live.values()].map((entry): Slot => {
     const { slot, ipa, size, hva, flags } = entry;
     const populated = before.some((other) => populates(other, entry));
-    return { slot, ipa, size, hva, readonly: flags.readonly, backing: backingOf(entry, before, populated) };
+    return { slot, ipa, size, hva, ...flags, backing: backingOf(entry, before, populated) };
   });
   return { slots, complete: !after.some(({ op }) => op === 'memslot') };
 }
@@ -92,7 +94,12 @@ function backingOf(entry: Memslot, before: readonly BundleOperation[], populated
     case 'vfio-bar': {
       const flags = backing.vma?.flags;
       const uncached = flags === undefined ? {} : { allowAnyUncached: flags.includes('??') };
-      return { kind: 'vfio-pci', ...(backing.bdf === undefined ? {} : { device: backing.bdf }), ...pa, ...uncached };
+      return {
+        kind: 'vfio-pci',
+        ...(backing.bdf === undefined ? {} : { device: backing.bdf }),
+        ...pa,
+        ...uncached,
+      };
     }
     case 'devmem':
       return { kind: 'devmem', ...pa };

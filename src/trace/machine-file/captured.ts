@@ -11,7 +11,10 @@ type Vm = MachineFileInput['vms'][number];
 type Slot = NonNullable<Vm['slots']>[number];
 type Backing = NonNullable<Slot['backing']>;
 
-const address = z.string().regex(/^0x[0-9a-f]+$/i, 'expected a hex string such as "0x40000000"').transform(Number);
+const address = z
+  .string()
+  .regex(/^0x[0-9a-f]+$/i, 'expected a hex string such as "0x40000000"')
+  .transform(Number);
 
 const capturedHost = z.object({
   kernel: z.object({ version: z.string(), pageSize: z.number().nullable() }),
@@ -147,7 +150,11 @@ function backingOf(kind: string, desc: string, pa: number | undefined): Backing 
       return { kind: 'hugetlb', pageSize: 2 ** 21 };
     case 'vfio-bar': {
       const device = /^[0-9a-f:.]{4,16}/.exec(desc)?.[0];
-      return { kind: 'vfio-pci', ...(device === undefined ? {} : { device }), ...(pa === undefined ? {} : { pa }) };
+      return {
+        kind: 'vfio-pci',
+        ...(device === undefined ? {} : { device }),
+        ...(pa === undefined ? {} : { pa }),
+      };
     }
     case 'devmem': {
       const told = pa ?? Number(/pa=(0x[0-9a-f]{1,13})/.exec(desc)?.[1] ?? Number.NaN);

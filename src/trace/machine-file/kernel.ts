@@ -29,7 +29,8 @@ export function kernelOf(choice: string | KernelChoice, where: string): NamedKer
     throw new InputError(where, `there is no kernel preset '${base}'`, `known are ${names}`);
   }
   if (typeof choice === 'string') return preset;
-  for (const [name, value] of Object.entries(choice.features)) checkFeature(preset.features, name, value, where);
+  for (const [name, value] of Object.entries(choice.features))
+    checkFeature(preset.features, name, value, where);
   const changed = Object.entries(choice.features).filter(
     ([name, value]) => preset.features[name as keyof KernelFeatures] !== value,
   );
@@ -48,5 +49,9 @@ function checkFeature(base: KernelFeatures, name: string, value: unknown, where:
     name === 'deviceBlocks' ? DEVICE_BLOCKS.some((known) => known === value) : typeof value === 'boolean';
   if (fits) return;
   const allowed = name === 'deviceBlocks' ? DEVICE_BLOCKS.join(', ') : 'true, false';
-  throw new InputError(where, `${path}: ${JSON.stringify(value)} is no value of it`, `take one of ${allowed}`);
+  throw new InputError(
+    where,
+    `${path}: ${JSON.stringify(value)} is no value of it`,
+    `take one of ${allowed}`,
+  );
 }

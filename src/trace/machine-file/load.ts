@@ -52,7 +52,11 @@ function parse(text: string, where: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    throw new InputError(where, error instanceof Error ? error.message : String(error), 'write it without aliases');
+    throw new InputError(
+      where,
+      error instanceof Error ? error.message : String(error),
+      'write it without aliases',
+    );
   }
 }
 

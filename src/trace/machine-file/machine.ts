@@ -40,6 +40,7 @@ export interface TraceSlot {
   readonly size: number;
   readonly hva: Hva | null;
   readonly readonly: boolean;
+  readonly logDirty: boolean;
   /** What backs a slot whose VMA is not listed. */
   readonly backing: TraceBacking | null;
 }

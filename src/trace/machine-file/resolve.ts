@@ -41,7 +41,7 @@ function refuse(where: string, path: string, what: string): never {
   throw new InputError(where, `${path}: ${what}`, 'correct the field, docs/machine-file.md describes it');
 }
 
-export function geometryOf(
+function geometryOf(
   granule: Granule,
   ipaBits: number,
   lpa2: boolean,
@@ -55,7 +55,13 @@ export function geometryOf(
   }
 }
 
-function vmOf(vm: FileVm, geometry: Stage2Geometry, features: KernelFeatures, where: string, at: string): TraceVm {
+function vmOf(
+  vm: FileVm,
+  geometry: Stage2Geometry,
+  features: KernelFeatures,
+  where: string,
+  at: string,
+): TraceVm {
   const slots = vm.slots.map((slot, index) => slotOf(slot, index, vm.slots, features));
   const vmas = vm.vmas.map(({ start, end, prot, backing }): TraceVma => {
     return { start: start as Hva, end: end as Hva, prot, backing: backingOf(backing, features) };
@@ -88,7 +94,12 @@ function vgicOf(vgic: NonNullable<FileVm['vgic']>, geometry: Stage2Geometry): Vg
   return { version: 2, gicd: (vgic.gicd ?? 2 ** geometry.ipaBits) as Ipa, gicc: vgic.gicc as Ipa };
 }
 
-function slotOf(slot: FileSlot, index: number, all: readonly FileSlot[], features: KernelFeatures): TraceSlot {
+function slotOf(
+  slot: FileSlot,
+  index: number,
+  all: readonly FileSlot[],
+  features: KernelFeatures,
+): TraceSlot {
   const taken = new Set(all.map((other) => other.slot));
   let free = index;
   while (slot.slot === undefined && taken.has(free)) free += all.length;
@@ -98,6 +109,7 @@ function slotOf(slot: FileSlot, index: number, all: readonly FileSlot[], feature
     size: slot.size,
     hva: (slot.hva ?? null) as Hva | null,
     readonly: slot.readonly,
+    logDirty: slot.logDirty,
     backing: slot.backing === undefined ? null : backingOf(slot.backing, features),
   };
 }

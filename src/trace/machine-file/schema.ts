@@ -42,10 +42,16 @@ const slot = z.strictObject({
   size: numberField,
   hva: numberField.optional(),
   readonly: z.boolean().default(false),
+  logDirty: z.boolean().default(false),
   backing: backing.optional(),
 });
 
-const vma = z.strictObject({ start: numberField, end: numberField, prot: prot.default('read-write'), backing });
+const vma = z.strictObject({
+  start: numberField,
+  end: numberField,
+  prot: prot.default('read-write'),
+  backing,
+});
 
 const vgic = z.union([
   z.strictObject({ version: z.literal(2), gicd: numberField.optional(), gicc: numberField }),

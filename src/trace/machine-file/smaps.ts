@@ -30,12 +30,23 @@ export interface SlotInput {
 export function parseSmaps(text: string, where: string): SmapsVma[] {
   const vmas: { -readonly [Key in keyof SmapsVma]: SmapsVma[Key] }[] = [];
   for (const line of text.split('\n')) {
-    const head = /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) \S+ \d+ *(.*)$/.exec(line);
+    const head = /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) \S+ \d+ *(.*)$/.exec(
+      line,
+    );
     if (head !== null) {
       const [, start = '0', end = '0', perms = '', offset = '0', path = ''] = head;
       const [from, to] = [Number.parseInt(start, 16), Number.parseInt(end, 16)];
-      if (to <= from) throw new InputError(where, `the mapping ${start}-${end} has no size`, 'copy smaps again');
-      vmas.push({ start: from, end: to, perms, offset: Number.parseInt(offset, 16), path, flags: [], kernelPageSize: null });
+      if (to <= from)
+        throw new InputError(where, `the mapping ${start}-${end} has no size`, 'copy smaps again');
+      vmas.push({
+        start: from,
+        end: to,
+        perms,
+        offset: Number.parseInt(offset, 16),
+        path,
+        flags: [],
+        kernelPageSize: null,
+      });
       continue;
     }
     const last = vmas.at(-1);
@@ -51,10 +62,14 @@ export function parseSmaps(text: string, where: string): SmapsVma[] {
 }
 
 /** What KVM sees behind a VMA, and what smaps does not tell of it. */
-export function backingOfSmaps(vma: SmapsVma): { readonly backing: Backing; readonly unknown: readonly string[] } {
+export function backingOfSmaps(vma: SmapsVma): {
+  readonly backing: Backing;
+  readonly unknown: readonly string[];
+} {
   const { flags, path } = vma;
   const has = (flag: string): boolean => flags.includes(flag);
-  if (has('ht')) return { backing: { kind: 'hugetlb', pageSize: vma.kernelPageSize ?? 2 ** 21 }, unknown: [] };
+  if (has('ht'))
+    return { backing: { kind: 'hugetlb', pageSize: vma.kernelPageSize ?? 2 ** 21 }, unknown: [] };
   if (!has('pf') && !has('io')) {
     const inMemory = path === '' || path.startsWith('[') || path.startsWith('/dev/zero');
     if (!inMemory) return { backing: { kind: 'shmem' }, unknown: [] };
@@ -69,7 +84,12 @@ export function backingOfSmaps(vma: SmapsVma): { readonly backing: Backing; read
   return { backing: { kind: 'vfio-pci', allowAnyUncached }, unknown };
 }
 
-const PROT: Readonly<Record<string, Vma['prot']>> = { 'rw': 'read-write', 'r-': 'read', '--': 'none', '-w': 'read-write' };
+const PROT: Readonly<Record<string, Vma['prot']>> = {
+  rw: 'read-write',
+  'r-': 'read',
+  '--': 'none',
+  '-w': 'read-write',
+};
 
 const toHex = (value: number): string => `0x${value.toString(16)}`;
 
@@ -82,16 +102,27 @@ const toHex = (value: number): string => `0x${value.toString(16)}`;
 export function machineFromSmaps(
   smaps: string,
   slots: readonly SlotInput[],
-  given: { readonly host: MachineFileInput['host']; readonly vm: string; readonly pid?: number; readonly ipaBits: number },
+  given: {
+    readonly host: MachineFileInput['host'];
+    readonly vm: string;
+    readonly pid?: number;
+    readonly ipaBits: number;
+  },
   where = 'smaps',
 ): { readonly file: MachineFileInput; readonly missing: readonly string[] } {
   const mappings = parseSmaps(smaps, where);
   const missing: string[] = [];
-  const used = mappings.filter(({ start, end }) => slots.some(({ hva, size }) => start < hva + size && hva < end));
+  const used = mappings.filter(({ start, end }) =>
+    slots.some(({ hva, size }) => start < hva + size && hva < end),
+  );
   for (const { slot, hva, size } of slots) {
     if (used.some(({ start, end }) => start <= hva && hva < end)) continue;
     const range = `${toHex(hva)} to ${toHex(hva + size)}`;
-    throw new InputError(where, `slot ${slot}: no mapping at ${range}`, 'check hva, or take smaps while the VM runs');
+    throw new InputError(
+      where,
+      `slot ${slot}: no mapping at ${range}`,
+      'check hva, or take smaps while the VM runs',
+    );
   }
   const vmas = used.map((vma): Vma => {
     const { backing, unknown } = backingOfSmaps(vma);
@@ -104,7 +135,12 @@ export function machineFromSmaps(
     name: given.vm,
     ...(given.pid === undefined ? {} : { pid: given.pid }),
     ipaBits: given.ipaBits,
-    slots: slots.map(({ slot, ipa, size, hva }) => ({ slot, ipa: toHex(ipa), size: toHex(size), hva: toHex(hva) })),
+    slots: slots.map(({ slot, ipa, size, hva }) => ({
+      slot,
+      ipa: toHex(ipa),
+      size: toHex(size),
+      hva: toHex(hva),
+    })),
     vmas,
   };
   return { file: { format: 'stagetwo-machine/1', host: given.host, vms: [vm] }, missing };

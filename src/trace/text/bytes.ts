@@ -100,6 +100,13 @@ export function decimal(bytes: Uint8Array, start: number, end: number): number {
   return value;
 }
 
+/** Short ASCII text, such as a number; cheaper than a decoder. */
+export function asciiOf(bytes: Uint8Array, start: number, end: number): string {
+  let text = '';
+  for (let at = start; at < end; at += 1) text += String.fromCharCode(bytes[at] as number);
+  return text;
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const latin1 = new TextDecoder('latin1');
 

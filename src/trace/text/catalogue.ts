@@ -140,7 +140,10 @@ function compile(spec: EventSpec): Compiled {
   });
   const values =
     spec.values && new Map(Object.entries(spec.values).map(([word, value]) => [textHash(word), value]));
-  const required = spec.fields.reduce((bits, { optional }, at) => bits | (optional === true ? 0 : 1 << at), 0);
+  const required = spec.fields.reduce(
+    (bits, { optional }, at) => bits | (optional === true ? 0 : 1 << at),
+    0,
+  );
   return { spec, words, values, required };
 }
 

@@ -1,7 +1,19 @@
 // One line of a trace: understood with its fields, passed by with the reason, or rejected with what is wrong. Works
 // on bytes and fills one object that is used again for the next line; ftrace, trace-cmd and perf script alike.
 
-import { COLON, CR, isBlank, isDigit, isWord, LESS, skipBlanks, standsAt, textOf, wordHash } from './bytes.ts';
+import {
+  asciiOf,
+  COLON,
+  CR,
+  isBlank,
+  isDigit,
+  isWord,
+  LESS,
+  skipBlanks,
+  standsAt,
+  textOf,
+  wordHash,
+} from './bytes.ts';
 import type { Compiled, EventName } from './catalogue.ts';
 import { EVENTS } from './catalogue.ts';
 import type { FieldProblem, Values } from './fields.ts';
@@ -92,7 +104,8 @@ function reject(line: Line, reason: RejectReason): void {
 
 /** Lines that carry no event by design. */
 function passedBy(bytes: Uint8Array, start: number, end: number): SkipReason | null {
-  if (standsAt(bytes, start, end, 'CPU:') || standsAt(bytes, start, end, 'PERF_RECORD_LOST')) return 'events-lost';
+  if (standsAt(bytes, start, end, 'CPU:') || standsAt(bytes, start, end, 'PERF_RECORD_LOST'))
+    return 'events-lost';
   if (standsAt(bytes, start, end, 'cpus=') || standsAt(bytes, start, end, 'version = ')) return 'header';
   const first = skipBlanks(bytes, start, end);
   if (standsAt(bytes, first, end, '=>')) return 'call-chain';
@@ -160,4 +173,4 @@ export const eventNameOf = (line: Line): string =>
 export const commOf = ({ bytes, prefix }: Line): string => textOf(bytes, prefix.commStart, prefix.commEnd);
 
 /** The timestamp as it stands in the trace. */
-export const timeOf = ({ bytes, prefix }: Line): string => textOf(bytes, prefix.timeStart, prefix.timeEnd);
+export const timeOf = ({ bytes, prefix }: Line): string => asciiOf(bytes, prefix.timeStart, prefix.timeEnd);

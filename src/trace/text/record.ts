@@ -1,12 +1,12 @@
 // A line of a trace as plain data, and back as the text that ftrace prints: parsing what was printed gives the same
 // record again, whatever form the line had at first.
 
-import { valueAt } from './fields.ts';
+import { textOf } from './bytes.ts';
 import type { EventName, EventSpec } from './catalogue.ts';
 import { CATALOGUE, EXIT_NAMES } from './catalogue.ts';
+import { valueAt } from './fields.ts';
 import type { Line } from './line.ts';
 import { commOf, emptyLine, readLine, timeOf } from './line.ts';
-import { textOf } from './bytes.ts';
 
 export interface TraceRecord {
   readonly comm: string;
@@ -102,7 +102,8 @@ function printFields({ event, fields }: TraceRecord): string {
 type Fields = TraceRecord['fields'];
 
 function printExit(fields: Fields): string {
-  const values: NonNullable<EventSpec['values']> = CATALOGUE.find(({ name }) => name === 'kvm_exit')?.values ?? {};
+  const values: NonNullable<EventSpec['values']> =
+    CATALOGUE.find(({ name }) => name === 'kvm_exit')?.values ?? {};
   const name = Object.entries(values).find(([, { value }]) => BigInt(value) === fields.type)?.[0];
   const type = fields.type === undefined ? [] : [name === undefined ? `ret=${fields.type}` : `${name}:`];
   const ec = fields.ec === undefined ? [] : [`HSR_EC: ${hex(fields.ec, 4)},`];

@@ -2,10 +2,10 @@
 // level? Where it does not, the facts that neither trace nor machine file tells are asked first; what is left is a
 // surprise.
 
+import { alignDown } from '../../../arch/addresses.ts';
 import type { Stage2Leaf } from '../../../arch/descriptor.ts';
 import type { Level } from '../../../arch/geometry.ts';
 import { levelSize } from '../../../arch/geometry.ts';
-import { alignDown } from '../../../arch/addresses.ts';
 import type { TraceFault } from './fault.ts';
 import type { UnknownReason, Verdict } from './report.ts';
 import { PREDICTED, surprising, unknown } from './report.ts';
@@ -141,10 +141,16 @@ function excuse(
   const deeper = status.kind === 'translation' && leaf === undefined && faultLevel > level;
   const unmapped = status.kind !== 'translation' && leaf === undefined;
   if ((deeper || unmapped) && vm.fromStart === false) return 'mapped-before-trace';
-  if (deeper && !vm.facts.slotsComplete && !windowIsGiven(vm, slot, ipa, faultLevel as Level)) return 'no-slot-given';
+  if (deeper && !vm.facts.slotsComplete && !windowIsGiven(vm, slot, ipa, faultLevel as Level))
+    return 'no-slot-given';
   if (slot !== undefined && sizeIsOpen(world, slot, ipa)) {
     const window = windowOf(world, ipa);
-    if (status.kind === 'permission' && faultLevel === 2 && level === PAGE && vm.windows.get(window) !== 'page') {
+    if (
+      status.kind === 'permission' &&
+      faultLevel === 2 &&
+      level === PAGE &&
+      vm.windows.get(window) !== 'page'
+    ) {
       return 'leaf-size';
     }
     if (status.kind === 'translation' && faultLevel < PAGE && vm.cut.has(window)) return 'leaf-size';
@@ -171,7 +177,8 @@ function contradiction({ fault, needs }: TraceFault, { leaf, level }: Found): Ve
     const reason = status.kind === 'translation' ? 'other-level' : 'other-type';
     return surprising(reason, `a translation fault of level ${level}`);
   }
-  if (permitted(leaf, needs)) return surprising('table-permits', `no fault: a leaf of level ${level} permits it`);
+  if (permitted(leaf, needs))
+    return surprising('table-permits', `no fault: a leaf of level ${level} permits it`);
   const reason = status.kind === 'permission' ? 'other-level' : 'other-type';
   return surprising(reason, `a permission fault of level ${level}`);
 }

@@ -3,7 +3,7 @@
 
 import type { Access, AccessKind } from '../../../arch/access.ts';
 import type { Ipa, Va } from '../../../arch/addresses.ts';
-import type { Abort, DataAbort } from '../../../arch/esr.ts';
+import type { Abort, DataAbort, OtherException } from '../../../arch/esr.ts';
 import { decodeEsr } from '../../../arch/esr.ts';
 import { encodeFaultStatus } from '../../../arch/fault-status.ts';
 import type { Stage2Fault } from '../../../arch/stage2-fault.ts';
@@ -15,9 +15,9 @@ export interface TraceFault {
   readonly fault: Stage2Fault;
   /** What the access needs of the leaf. */
   readonly needs: 'read' | 'write' | 'execute' | 'walk';
-  /** FAR_EL2 and PC in full, for people. */
-  readonly farText: string;
-  readonly pcText: string;
+  /** FAR_EL2 and the PC in halves of 32 bits. */
+  readonly far: readonly [hi: number, lo: number];
+  readonly pc: readonly [hi: number, lo: number];
   readonly line: number;
   readonly time: string;
 }
@@ -30,13 +30,13 @@ const PC = 3;
 /** Virtual addresses of a guest kernel do not fit a number: its low 52 bits do, and KVM looks at 12 of them. */
 const LOW_20 = 0xf_ffff;
 
-export const hex64 = (hi: number, lo: number): string =>
+export const hex64 = ([hi, lo]: readonly [hi: number, lo: number]): string =>
   `0x${((BigInt(hi) << 32n) | BigInt(lo)).toString(16)}`;
 
 /** Null if ESR_EL2 is no abort from a lower exception level, which KVM never traces as a fault. */
 export function faultOf(values: Values, id: number, line: number, time: string): TraceFault | null {
   const esr = valueAt(values, ESR);
-  const abort = decodeEsr(esr);
+  const abort = decoded(esr);
   if (abort.kind === 'other') return null;
   const [farHi, farLo] = [values.hi[FAR] as number, values.lo[FAR] as number];
   const far = (farHi & LOW_20) * 2 ** 32 + farLo;
@@ -45,11 +45,24 @@ export function faultOf(values: Values, id: number, line: number, time: string):
     access: accessOf(abort, id, far, ipa),
     fault: { ipa, far, esr, status: abort.status },
     needs: needsOf(abort),
-    farText: hex64(farHi, farLo),
-    pcText: hex64(values.hi[PC] as number, values.lo[PC] as number),
+    far: [farHi, farLo],
+    pc: [values.hi[PC] as number, values.lo[PC] as number],
     line,
     time,
   };
+}
+
+/** Few syndromes are different: a trace repeats those of its drivers. */
+const MAX_DECODED = 4096;
+const syndromes = new Map<number, Abort | OtherException>();
+
+function decoded(esr: number): Abort | OtherException {
+  const known = syndromes.get(esr);
+  if (known !== undefined) return known;
+  if (syndromes.size >= MAX_DECODED) syndromes.clear();
+  const abort = decodeEsr(esr);
+  syndromes.set(esr, abort);
+  return abort;
 }
 
 function kindOf(abort: Abort): AccessKind {
@@ -87,6 +100,10 @@ const purposeOf = (abort: Abort): 'fetch' | 'read' | 'write' => {
 };
 
 const SIDES = { execute: 'fetch', walk: 'walk', read: 'read', write: 'write' } as const;
+
+/** One number for each `kindName`. */
+export const kindKey = ({ fault, needs }: TraceFault): number =>
+  (fault.esr % 64) * 4 + (needs === 'read' ? 0 : needs === 'write' ? 1 : needs === 'execute' ? 2 : 3);
 
 /** `write translation 3`: the class in which the report counts it. */
 export function kindName({ fault, needs }: TraceFault): string {

@@ -48,7 +48,8 @@ function forget(world: World, vm: VmWorld, ipa: number, level: Level): void {
   const size = levelSize(granule, level);
   const start = alignDown(ipa, size);
   invalidate(world, vm, start, size);
-  for (const deeper of [1, 2, 3] as const) if (deeper > level) vm.tables.delete(tableKey(granule, ipa, deeper));
+  for (const deeper of [1, 2, 3] as const)
+    if (deeper > level) vm.tables.delete(tableKey(granule, ipa, deeper));
 }
 
 /** Takes all leaves of an IPA range out of the table. */
@@ -63,7 +64,8 @@ export function invalidate(world: World, vm: VmWorld, ipa: number, size: number)
   });
 }
 
-const EXECUTE_NEVER = 2;
+/** XN as KVM writes it. */
+const NEVER = { xn: 2 } as const;
 
 /** A leaf of that level which refuses the access, as the fault says. */
 function place(world: World, vm: VmWorld, fault: TraceFault, level: Level): void {
@@ -74,13 +76,22 @@ function place(world: World, vm: VmWorld, fault: TraceFault, level: Level): void
   const { leaf, level: at } = walkOf(world, vm, ipa);
   const known = leaf !== undefined && at === level ? leaf.attributes : undefined;
   const { fwb } = world.machine.cpu;
-  const fresh = leaf?.attributes ?? leafAttributes(fwb, { write: fault.needs !== 'write', exec: false, type: 'normal' });
+  const fresh =
+    leaf?.attributes ?? leafAttributes(fwb, { write: fault.needs !== 'write', exec: false, type: 'normal' });
   const attributes = {
     ...(known ?? fresh),
     ...(fault.needs === 'write' ? { write: false } : {}),
-    ...(fault.needs === 'execute' ? { xn: EXECUTE_NEVER } : {}),
+    ...(fault.needs === 'execute' ? NEVER : {}),
     af: status.kind !== 'access-flag',
   };
   const pa = leaf === undefined ? paFor(start) : (alignDown(leaf.outputAddress, size) as Pa);
-  world.simulation.dispatch({ type: 'stage2-set', vm: vm.id, ipa: start, level, pa, attributes, because: 'ram' });
+  world.simulation.dispatch({
+    type: 'stage2-set',
+    vm: vm.id,
+    ipa: start,
+    level,
+    pa,
+    attributes,
+    because: 'ram',
+  });
 }

@@ -1,17 +1,18 @@
 // Replaying a trace: each fault is held against the simulated stage 2 as it is met, handled by the simulated host when
 // the trace shows how it ended, and each notifier changes the table where the trace has it.
 
+import type { TraceMachine } from '../../machine-file/machine.ts';
+import { valueAt } from '../fields.ts';
 import type { Line, RejectReason } from '../line.ts';
 import { commOf, emptyLine, readLine, timeOf } from '../line.ts';
 import { createLineSplitter } from '../lines.ts';
-import { valueAt } from '../fields.ts';
-import type { TraceMachine } from '../../machine-file/machine.ts';
 import { examine } from './examine.ts';
 import type { TraceFault } from './fault.ts';
 import { faultOf } from './fault.ts';
+import type { Outcome } from './host-outcome.ts';
+import { REENTERED, UNSEEN } from './host-outcome.ts';
 import { age, rangesOf, remember, setSpte, unmap } from './notify.ts';
-import type { Outcome, Recorded } from './outcome.ts';
-import { REENTERED, UNSEEN } from './outcome.ts';
+import type { Recorded } from './outcome.ts';
 import { repair } from './repair.ts';
 import type { FirstSurprise, TraceReport, Verdict } from './report.ts';
 import { unknown } from './report.ts';
@@ -148,6 +149,7 @@ function take(replay: Replay, line: Line): void {
   }
 }
 
+const KVM_EXIT_UNKNOWN = 0;
 const KVM_EXIT_MMIO = 6;
 const KVM_EXIT_ARM_NISV = 28;
 const KVM_EXIT_ARM_SEA = 41;
@@ -159,11 +161,19 @@ function exited(pending: Pending, { values }: Line): void {
   const reason = (values.present & 1) !== 0 ? valueAt(values, 0) : -1;
   if (errno !== 0) {
     if (errno !== EINTR) pending.seen ??= { kind: 'failed', errno };
+  } else if (reason === KVM_EXIT_UNKNOWN) {
+    // KVM_RUN sets it first of all, so the run failed; trace-cmd report prints it instead of the errno.
+    pending.seen ??= { kind: 'failed', errno: null };
   } else if (reason === KVM_EXIT_MMIO && pending.seen?.kind === 'mmio') {
     pending.seen = { ...pending.seen, inKernel: false };
   } else if (reason === KVM_EXIT_MMIO) {
     const { access, fault } = pending.fault;
-    pending.seen = { kind: 'mmio', inKernel: false, gpa: access.ipa ?? fault.ipa, write: access.kind === 'write' };
+    pending.seen = {
+      kind: 'mmio',
+      inKernel: false,
+      gpa: access.ipa ?? fault.ipa,
+      write: access.kind === 'write',
+    };
   } else if (reason === KVM_EXIT_ARM_NISV || reason === KVM_EXIT_ARM_SEA) {
     pending.seen ??= { kind: 'exited', reason };
   }
@@ -213,6 +223,7 @@ function beginFault(replay: Replay, run: VcpuRun | null, line: Line): void {
 /** Another vCPU of the VM is changing the window, or did since this one's fault before. */
 function isRaced(replay: Replay, run: VcpuRun, ipa: number): boolean {
   const { vm, id } = run.vcpu;
+  if (replay.runs.size === 1 && vm.changes.length === 0) return false;
   const window = windowOf(replay.world, ipa);
   const changed = vm.changes.some((c) => c.window === window && c.vcpu !== id && c.line >= run.lastFault);
   if (changed) return true;
@@ -246,7 +257,7 @@ function finish(replay: Replay, run: VcpuRun, ending: Outcome): void {
     replay.firstSurprise = storyOf(replay.world, vcpu, fault, verdict, seen);
   }
   run.lastFault = fault.line;
-  if (seen.kind !== 'reentered') return;
+  if (seen.kind !== 'reentered' || replay.runs.size === 1) return;
   vm.changes.push({ window: windowOf(replay.world, fault.fault.ipa), vcpu: vcpu.id, line: replay.line });
   if (vm.changes.length > MAX_CHANGES) vm.changes.shift();
 }
@@ -292,7 +303,11 @@ function noteInterrupted(replay: Replay, vm: VmWorld, pid: number, start: number
       const { ipa: at } = run.pending.fault.fault;
       if (at >= ipa && at < ipa + size) run.pending.notified = true;
     }
-    vm.changes.push({ window: windowOf(replay.world, run.pending.fault.fault.ipa), vcpu: -1, line: replay.line });
+    vm.changes.push({
+      window: windowOf(replay.world, run.pending.fault.fault.ipa),
+      vcpu: -1,
+      line: replay.line,
+    });
   }
 }
 
@@ -316,4 +331,3 @@ function reportOf(replay: Replay, damage: string | null): TraceReport {
     damage,
   };
 }
-

@@ -71,7 +71,11 @@ export interface TraceReport {
     readonly rejected: number;
     readonly skippedBecause: Counts<SkipReason>;
     readonly rejectedBecause: Counts<RejectReason>;
-    readonly firstRejected: { readonly line: number; readonly reason: RejectReason; readonly text: string } | null;
+    readonly firstRejected: {
+      readonly line: number;
+      readonly reason: RejectReason;
+      readonly text: string;
+    } | null;
   };
   /** Lines by event, those that are passed by too. */
   readonly events: Readonly<Record<string, number>>;

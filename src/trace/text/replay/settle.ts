@@ -3,13 +3,15 @@
 
 import type { Hva, Ipa } from '../../../arch/addresses.ts';
 import { alignDown } from '../../../arch/addresses.ts';
-import type { FaultInput } from '../../../host/events.ts';
 import { decideHost } from '../../../host/decide.ts';
+import type { FaultInput } from '../../../host/events.ts';
 import { leafAttributes } from '../../../host/leaf.ts';
 import type { MachineEvent } from '../../../machine/events.ts';
 import type { TraceFault } from './fault.ts';
-import type { Outcome, Recorded } from './outcome.ts';
-import { compareOutcomes, outcomeOf, REENTERED } from './outcome.ts';
+import type { Outcome } from './host-outcome.ts';
+import { outcomeOf, REENTERED } from './host-outcome.ts';
+import type { Recorded } from './outcome.ts';
+import { compareOutcomes } from './outcome.ts';
 import { paFor } from './repair.ts';
 import type { Verdict } from './report.ts';
 import { PREDICTED } from './report.ts';
@@ -41,9 +43,9 @@ export function settle(world: World, ending: Ending): Settled {
   if (slot !== undefined && slot.backing === null) return learn(world, ending);
   if (notified && seen.kind === 'reentered') return { verdict: PREDICTED, predicted: REENTERED };
   if (slot !== undefined) preparePage(world, vm, slot, fault);
-  const predicted = seen.kind === 'reentered' || seen.kind === 'unseen' ? handle(world, ending) : foresee(world, ending);
-  const verdict =
-    predicted === null ? PREDICTED : compareOutcomes(predicted, seen, { ...ending, slot });
+  const predicted =
+    seen.kind === 'reentered' || seen.kind === 'unseen' ? handle(world, ending) : foresee(world, ending);
+  const verdict = predicted === null ? PREDICTED : compareOutcomes(predicted, seen, { ...ending, slot });
   if (slot !== undefined && predicted?.kind === 'reentered') noteKnown(world, vm, slot, fault);
   return { verdict, predicted };
 }
@@ -59,13 +61,9 @@ const inputOf = ({ vm, vcpu, fault }: Ending): FaultInput & MachineEvent => ({
 
 /** The simulation handles the fault; the table changes. */
 function handle(world: World, ending: Ending): Outcome | null {
-  let outcome: Outcome | null = null;
-  const subscription = world.simulation.bus.all.subscribe((event) => {
-    outcome = outcomeOf(event) ?? outcome;
-  });
+  world.outcome = null;
   world.simulation.dispatch(inputOf(ending));
-  subscription.unsubscribe();
-  return outcome;
+  return world.outcome;
 }
 
 /** What the host would do, with nothing changed: emulation and failures change no table. */
@@ -84,7 +82,8 @@ function foresee({ simulation }: World, ending: Ending): Outcome | null {
 function preparePage(world: World, vm: VmWorld, slot: WorldSlot, { fault, needs }: TraceFault): void {
   const { backing } = slot;
   if (backing === null || backing.vma.kind === 'pfnmap') return;
-  const writable = needs === 'write' || backing.populated === true || !vm.readMapped.has(fault.ipa) && isWritable(world, vm, fault.ipa);
+  const writable =
+    needs === 'write' || backing.populated === true || slot.logged || isWritable(world, vm, fault.ipa);
   const blocks = vm.windows.get(windowOf(world, fault.ipa)) === 'block' || isHuge(world, slot);
   const level = blocks ? 2 : 3;
   const size = blocks ? world.block : world.machine.pageSize;
@@ -102,12 +101,15 @@ const isWritable = (world: World, vm: VmWorld, ipa: number): boolean =>
 const isHuge = (world: World, { backing, hvaKnown }: WorldSlot): boolean =>
   hvaKnown && backing?.vma.kind === 'hugetlb' && backing.vma.pageSize >= world.block;
 
+/** Behind a read: the zero page or one of the VMM's own? With dirty logging the leaf is read-only either way. */
+const hidesPageState = ({ backing, logged }: WorldSlot): boolean =>
+  !logged && backing !== null && backing.vma.kind !== 'pfnmap' && backing.populated !== true;
+
 /** What the fault itself told about the host's pages. */
 function noteKnown(world: World, vm: VmWorld, slot: WorldSlot, { fault, needs }: TraceFault): void {
   const page = alignDown(fault.ipa, world.machine.pageSize);
-  const { backing } = slot;
   if (needs === 'write') vm.readMapped.delete(page);
-  else if (fault.status.kind === 'translation' && backing !== null && backing.vma.kind !== 'pfnmap' && backing.populated !== true) {
+  else if (fault.status.kind === 'translation' && hidesPageState(slot)) {
     if (vm.readMapped.size > MAX_PAGES) vm.readMapped.clear();
     vm.readMapped.add(page);
   }

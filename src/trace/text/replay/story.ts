@@ -1,12 +1,13 @@
 // The first surprise in words: what the trace shows, what was expected and why, and what can be behind it that leaves
 // no event.
 
-import { describeFaultStatus } from '../../../arch/fault-status.ts';
 import type { FaultStatus } from '../../../arch/fault-status.ts';
+import { describeFaultStatus } from '../../../arch/fault-status.ts';
 import { levelSize } from '../../../arch/geometry.ts';
 import type { TraceFault } from './fault.ts';
-import type { Outcome } from './outcome.ts';
-import { describeOutcome } from './outcome.ts';
+import { hex64 } from './fault.ts';
+import type { Outcome } from './host-outcome.ts';
+import { describeOutcome } from './host-outcome.ts';
 import type { FirstSurprise, SurpriseReason, Verdict } from './report.ts';
 import { SURPRISE } from './report.ts';
 import type { VcpuWorld } from './tasks.ts';
@@ -28,7 +29,8 @@ const BEHIND: Readonly<Record<SurpriseReason, string>> = {
     'What would explain it leaves no event: dirty logging (KVM_MEM_LOG_DIRTY_PAGES, KVM_CLEAR_DIRTY_LOG) write-protects, deleting a memslot unmaps.',
   'other-level':
     'A table that became empty is freed, so the next fault is one level higher: look for a notifier or a memslot call that the trace does not have.',
-  'other-type': 'Either the machine file has another host page or VMA here than the real host, or the mapping is not the one that the simulation knows.',
+  'other-type':
+    'Either the machine file has another host page or VMA here than the real host, or the mapping is not the one that the simulation knows.',
   'other-outcome':
     'A memslot that the VMM deleted, moved or made since, or a VMA that it remapped, leaves no event; compare the slots of the machine file with the VMM at that time.',
   'ipa-beyond-vm': 'The IPA size in the machine file is smaller than that of the VM.',
@@ -52,7 +54,9 @@ export function storyOf(
   const story = [
     `${ACCESS[fault.needs]} of ${vcpu.name} (VM ${vcpu.vm.facts.name}) to IPA ${hex(ipa)} faults: ${status}; ${where}`,
     `expected under kernel ${world.machine.kernel.name}: ${verdict.expected} (${SURPRISE[verdict.reason]})`,
-    ...(seen === null || seen.kind === 'unseen' ? [] : [`what followed in the trace: ${describeOutcome(seen)}`]),
+    ...(seen === null || seen.kind === 'unseen'
+      ? []
+      : [`what followed in the trace: ${describeOutcome(seen)}`]),
     BEHIND[verdict.reason],
     `Look at the lines before it for the ${hex(window)} bytes around ${hex(ipa)}.`,
   ];
@@ -63,8 +67,8 @@ export function storyOf(
     vm: vcpu.vm.facts.name,
     ipa: hex(ipa),
     esr: hex(esr),
-    far: fault.farText,
-    pc: fault.pcText,
+    far: hex64(fault.far),
+    pc: hex64(fault.pc),
     reason: verdict.reason,
     story,
   };

@@ -1,11 +1,11 @@
 // Counting: each line and each fault once, in one class. Names of events come from the trace, so their number is kept
 // within bounds.
 
+import { textOf, wordHash } from '../bytes.ts';
 import type { Line, RejectReason, SkipReason } from '../line.ts';
 import { eventNameOf } from '../line.ts';
-import { textOf, wordHash } from '../bytes.ts';
-import { kindName } from './fault.ts';
 import type { TraceFault } from './fault.ts';
+import { kindKey, kindName } from './fault.ts';
 import type { Counts, SurpriseReason, TraceReport, UnknownReason, Verdict } from './report.ts';
 
 const MAX_NAMES = 512;
@@ -13,9 +13,17 @@ const OTHERS = '(others)';
 /** A line that is shown to a person. */
 const SHOWN = 160;
 
-interface NameCount {
+interface Named {
   readonly name: string;
+}
+
+interface NameCount extends Named {
   count: number;
+}
+
+interface KindCount extends Named {
+  seen: number;
+  predicted: number;
 }
 
 export interface Tally {
@@ -36,7 +44,7 @@ export function createTally(): Tally {
   const faults = { seen: 0, predicted: 0, surprising: 0, unknown: 0 };
   const unknownBecause: Counts<UnknownReason> = {};
   const surprisingBecause: Counts<SurpriseReason> = {};
-  const kinds = new Map<string, { seen: number; predicted: number }>();
+  const kinds = new Map<number, KindCount>();
 
   /** By hash, which may collide for names that a trace makes up: then the name is compared. */
   const countName = (line: Line): void => {
@@ -44,7 +52,8 @@ export function createTally(): Tally {
     const hash = wordHash(line.bytes, line.nameStart, line.nameEnd);
     const known = names.get(hash);
     if (known !== undefined && known.name.length === line.nameEnd - line.nameStart) known.count += 1;
-    else if (known === undefined && names.size < MAX_NAMES) names.set(hash, { name: eventNameOf(line), count: 1 });
+    else if (known === undefined && names.size < MAX_NAMES)
+      names.set(hash, { name: eventNameOf(line), count: 1 });
     else {
       const others = names.get(0) ?? { name: OTHERS, count: 0 };
       others.count += 1;
@@ -83,20 +92,30 @@ export function createTally(): Tally {
         surprisingBecause[verdict.reason] = (surprisingBecause[verdict.reason] ?? 0) + 1;
       }
       if (fault === null) return;
-      const name = kindName(fault);
-      const kind = kinds.get(name) ?? { seen: 0, predicted: 0 };
+      const key = kindKey(fault);
+      let kind = kinds.get(key);
+      if (kind === undefined) {
+        kind = { name: kindName(fault), seen: 0, predicted: 0 };
+        kinds.set(key, kind);
+      }
       kind.seen += 1;
       if (verdict.class === 'predicted') kind.predicted += 1;
-      kinds.set(name, kind);
     },
     lines: () => ({ ...counts, skippedBecause, rejectedBecause, firstRejected }),
-    events: () => Object.fromEntries([...names.values()].sort(byName).map(({ name, count }) => [name, count])),
-    faults: () => ({ ...faults, unknownBecause, surprisingBecause, kinds: Object.fromEntries([...kinds].sort(byKey)) }),
+    events: () =>
+      Object.fromEntries([...names.values()].sort(byName).map(({ name, count }) => [name, count])),
+    faults: () => ({
+      ...faults,
+      unknownBecause,
+      surprisingBecause,
+      kinds: Object.fromEntries(
+        [...kinds.values()].sort(byName).map(({ name, seen, predicted }) => [name, { seen, predicted }]),
+      ),
+    }),
   };
 }
 
-const byName = (a: NameCount, b: NameCount): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
-const byKey = (a: readonly [string, unknown], b: readonly [string, unknown]): number => (a[0] < b[0] ? -1 : 1);
+const byName = (a: Named, b: Named): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 
 /** The start of a line, printable. */
 function shown(bytes: Uint8Array, start: number, end: number): string {

@@ -10,6 +10,8 @@ import { vmaAt } from '../../../host/vma.ts';
 import type { Simulation } from '../../../machine/simulation.ts';
 import { createSimulation } from '../../../machine/simulation.ts';
 import type { TraceBacking, TraceMachine, TraceSlot, TraceVm } from '../../machine-file/machine.ts';
+import type { Outcome } from './host-outcome.ts';
+import { outcomeOf } from './host-outcome.ts';
 
 export interface VmWorld {
   readonly id: number;
@@ -55,6 +57,8 @@ export interface WorldSlot {
   readonly hva: number;
   readonly hvaKnown: boolean;
   readonly backing: TraceBacking | null;
+  /** KVM_MEM_LOG_DIRTY_PAGES. */
+  readonly logged: boolean;
 }
 
 export interface World {
@@ -63,6 +67,8 @@ export interface World {
   readonly vms: readonly VmWorld[];
   /** Bytes of a block at the host's PMD level. */
   readonly block: number;
+  /** How the fault that the host handles ended; null before that. */
+  outcome: Outcome | null;
 }
 
 /** Below the addresses that arm64 gives to programs and mappings, in steps far larger than any slot's offset. */
@@ -85,7 +91,11 @@ export function createWorld(machine: TraceMachine): World {
     gicv,
   });
   const vms = machine.vms.map((facts, id) => createVm(simulation, facts, id, pageSize));
-  return { machine, simulation, vms, block };
+  const world: World = { machine, simulation, vms, block, outcome: null };
+  simulation.bus.all.subscribe((event) => {
+    world.outcome = outcomeOf(event) ?? world.outcome;
+  });
+  return world;
 }
 
 function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: number): VmWorld {
@@ -99,7 +109,13 @@ function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: 
   }
   if (facts.vgic !== null) call({ kind: 'create-vgic', vgic: facts.vgic });
   for (const { start, end, prot, backing } of facts.vmas) {
-    call({ kind: 'mmap', hva: start, size: end - start, prot, backing: placed(backing, start, pageSize).vma });
+    call({
+      kind: 'mmap',
+      hva: start,
+      size: end - start,
+      prot,
+      backing: placed(backing, start, pageSize).vma,
+    });
   }
   const slots = facts.slots.map((slot) => worldSlot(slot, facts, pageSize));
   const bySize = [...slots].sort((a, b) => b.size - a.size || a.ipa - b.ipa);
@@ -110,9 +126,9 @@ function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: 
     call({ kind: 'mmap', hva: hva as Hva, size, prot: 'read-write', backing: vmaBacking });
   }
   slots.forEach((slot, index) => {
-    const { ipa, readonly } = facts.slots[index] as TraceSlot;
+    const { ipa, readonly, logDirty } = facts.slots[index] as TraceSlot;
     const { size, hva } = slot;
-    call({ kind: 'set-memslot', slot: slot.slot, ipa, size, hva: hva as Hva, readonly, logDirty: false });
+    call({ kind: 'set-memslot', slot: slot.slot, ipa, size, hva: hva as Hva, readonly, logDirty });
   });
   return {
     id,
@@ -141,7 +157,8 @@ function worldSlot(slot: TraceSlot, facts: TraceVm, pageSize: number): WorldSlot
   const vma = at === null ? undefined : facts.vmas.find(({ start, end }) => start <= at && at < end);
   // Off by a page from the IPA, so that the simulated host never makes a block of what it does not know.
   const hva = at ?? NO_PROCESS * 2 + slot.slot * NO_PROCESS + (ipa % NO_PROCESS) + pageSize;
-  return { slot: slot.slot, ipa, size, hva, hvaKnown: at !== null, backing: slot.backing ?? vma?.backing ?? null };
+  const backing = slot.backing ?? vma?.backing ?? null;
+  return { slot: slot.slot, ipa, size, hva, hvaKnown: at !== null, backing, logged: slot.logDirty };
 }
 
 /** A PFNMAP backing whose physical address is not known gets one off by a page from the hva: pages, never blocks. */
@@ -167,7 +184,8 @@ export function sizeIsOpen(world: World, slot: WorldSlot, ipa: number): boolean 
   const { block, machine } = world;
   const { backing } = slot;
   const window = alignDown(ipa, block);
-  if (backing === null || window < slot.ipa || window + block > slot.ipa + slot.size) return false;
+  if (backing === null || slot.logged || window < slot.ipa || window + block > slot.ipa + slot.size)
+    return false;
   if (slot.hvaKnown && slot.hva % block !== slot.ipa % block) return false;
   const { vma } = backing;
   const { features } = machine.kernel;
@@ -183,4 +201,3 @@ export function sizeIsOpen(world: World, slot: WorldSlot, ipa: number): boolean 
       return features.deviceBlocks === 'vma' || (features.vfioHugeFault && vma.driver === 'vfio-pci');
   }
 }
-
