@@ -2,8 +2,8 @@
 // complete), measured by CPU time and by wall time. Prints medians with their spread.
 
 import { cpuUsage, hrtime } from 'node:process';
-import { ARCHITECTURAL } from '../src/arch/cpu.ts';
 import { hva, ipa, va } from '../src/arch/addresses.ts';
+import { ARCHITECTURAL } from '../src/arch/cpu.ts';
 import { stage2Geometry } from '../src/arch/geometry.ts';
 import { STAGE_1_ON } from '../src/arch/stage1.ts';
 import { kernelPreset } from '../src/host/kernels.ts';
@@ -95,7 +95,8 @@ function measure(name: string, rounds: number, faults: number, run: () => () => 
   return { name, cpu, wall };
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 
 const spread = (values: readonly number[]): string =>
   `${Math.round(median(values)).toLocaleString('en')} (${Math.round(Math.min(...values)).toLocaleString('en')} to ${Math.round(Math.max(...values)).toLocaleString('en')})`;

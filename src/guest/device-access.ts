@@ -18,6 +18,7 @@ import {
   isFull,
   LINES,
   lineFor,
+  newestLine,
   overlapping,
   withElders,
   withoutLines,
@@ -116,7 +117,7 @@ function bufferStore(vcpu: VcpuState, id: number, access: Access, translation: T
     }
     events.push({ type: 'store-buffered', vm: vcpu.vm, vcpu: id, access: access.id, store: part });
     buffer = withStore(buffer, part);
-    const line = lineFor(buffer, part);
+    const line = newestLine(buffer, part);
     if (line !== undefined && isFull(line)) leave(withElders(buffer, line), 'line-full');
   }
   return [...events, completed(vcpu, id, access, { translation })];

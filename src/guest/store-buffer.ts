@@ -60,12 +60,20 @@ export function byLine(store: BufferedStore): BufferedStore[] {
   return parts;
 }
 
-/** The open line that takes this part; a line of another type (an alias of the location) does not. */
+/**
+ * The open line that takes this part: the newest of its 64 bytes, unless a store wrote some of these bytes already. Two
+ * stores to one location may merge (DDI0487 B2.10); here each reaches the endpoint, so that nothing a program stored
+ * goes missing. A line of another type (an alias of the location) does not merge either.
+ */
 export function lineFor(buffer: StoreBuffer, part: BufferedStore): Line | undefined {
-  return buffer.lines.find(
-    ({ open, pa, memoryType }) => open && pa === lineOf(part.pa) && sameType(memoryType, part.memoryType),
-  );
+  const newest = newestLine(buffer, part);
+  if (newest === undefined || !newest.open || !sameType(newest.memoryType, part.memoryType)) return undefined;
+  return (newest.written & byteMask(part.pa - newest.pa, part.size)) === 0n ? newest : undefined;
 }
+
+/** The line that took the latest store to these 64 bytes. */
+export const newestLine = (buffer: StoreBuffer, part: BufferedStore): Line | undefined =>
+  buffer.lines.findLast(({ pa }) => pa === lineOf(part.pa));
 
 const lineOf = (pa: number): number => pa - (pa % LINE_BYTES);
 

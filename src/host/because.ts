@@ -44,6 +44,7 @@ export const BECAUSE = {
   'mmu-invalidate-seq-changed': 'a notifier ran while the fault was handled (mmu_invalidate_seq)',
   'entry-locked': 'another vCPU holds the entry between break and make (-EAGAIN)',
   'already-mapped': 'the same leaf is there already (-EAGAIN)',
+  'entry-gone': 'the leaf to relax is not there any more (-EAGAIN)',
   mapped: 'the leaf is in place, the instruction runs again',
   'access-flag': 'the access flag is set, the instruction runs again',
   'permission-relaxed': 'the permissions are widened, the attributes stay',
@@ -61,7 +62,6 @@ export const BECAUSE = {
   'memory-off': 'PCI memory decoding was switched off: vfio-pci zaps its mappings',
   discard: 'MADV_DONTNEED drops the range',
   reclaim: 'the host reclaims the page',
-  'slot-deleted': 'the memslot is deleted',
   'dirty-logging': 'dirty logging write-protects',
   'fixed-mapping': 'MAP_FIXED replaces what was there',
 } as const;

@@ -86,7 +86,7 @@ function relaxed(before: LeafAttributes, added: LeafAttributes): LeafAttributes 
 function retryReason(work: Work, vcpu: number, plan: MapPlan): Because | null {
   if (work.vm.mmuSeq !== plan.mmuSeq) return 'mmu-invalidate-seq-changed';
   const { leaf, level } = work.vm.table.walk(plan.ipa);
-  if (plan.kind === 'relax') return leaf === undefined ? 'already-mapped' : null;
+  if (plan.kind === 'relax') return leaf === undefined ? 'entry-gone' : null;
   const end = plan.ipa + levelSize(work.vm.geometry.granule, plan.level);
   const others = work.vm.inFlight.filter((other) => other.vcpu !== vcpu && other.locks);
   if (others.some((other) => other.ipa < end && plan.ipa < other.ipa + other.size)) return 'entry-locked';

@@ -16,9 +16,3 @@ export interface Envelope {
 }
 
 export type Recorded<E = MachineEvent> = E & Envelope;
-
-/** The event alone, as it was before it was recorded. */
-export function withoutEnvelope<E extends MachineEvent>(event: E & Partial<Envelope>): E {
-  const { seq: _seq, cause: _cause, at: _at, ...alone } = event;
-  return alone as unknown as E;
-}

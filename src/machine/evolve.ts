@@ -9,15 +9,13 @@ import { evolveVcpu, initialVcpu } from '../guest/evolve.ts';
 import { evolveHost, evolveVm, initialHost, initialVm } from '../host/evolve.ts';
 import type { VmState } from '../host/state.ts';
 import type { MachineEvent } from './events.ts';
-import { withoutEnvelope } from './events.ts';
 import { withDevice } from './interconnect.ts';
 import type { MachineState } from './state.ts';
 
 export function evolve(state: MachineState, event: MachineEvent): void {
   switch (event.type) {
     case 'host-booted':
-      // The slice takes over the fields of the event, and those of its record are none of the host's.
-      state.host = initialHost(withoutEnvelope(event));
+      state.host = initialHost(event);
       return;
     case 'vm-created':
       if (state.host !== null) state.vms[event.vm] = initialVm(state.host, event);

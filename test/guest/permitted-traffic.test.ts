@@ -31,7 +31,7 @@ interface Row {
 }
 
 const ALL_SINGLE = EIGHT_STORES.map((_, index) => `W8@${(index * 8).toString(16)}`);
-const MERGED = { eight: ['W64@0'], pair: ['W16@100'], same: ['W4@300'] };
+const MERGED = { eight: ['W64@0'], pair: ['W16@100'], same: ['W4@300', 'W4@300'] };
 const KEPT = { eight: ALL_SINGLE, pair: ['W8@100', 'W8@108'], same: ['W4@300', 'W4@300'] };
 
 const ROWS: readonly Row[] = [

@@ -63,10 +63,15 @@ describe('a line of the store buffer', () => {
     ]);
   });
 
-  it('keeps the last value of a byte that was stored twice', () => {
-    const [write] = buffered(part(0x1000, 4, 0x10), part(0x1002, 1, 0xff)).lines.flatMap(writesOf);
-    expect(write?.bytes).toEqual([0x10, 0x11, 0xff, 0x13]);
-    expect(write?.stores).toBe(2);
+  it('takes no second store to a byte: both reach the endpoint, in order', () => {
+    const writes = buffered(part(0x1000, 4, 0x10), part(0x1002, 1, 0xff)).lines.flatMap(writesOf);
+    expect(writes.map(({ bytes }) => bytes)).toEqual([[0x10, 0x11, 0x12, 0x13], [0xff]]);
+  });
+
+  it('leaves a store behind a newer line of the same bytes in that line, so that order holds', () => {
+    const stores = [part(0x1000, 1, 1), part(0x1000, 1, 2), part(0x1001, 1, 3)];
+    const writes = buffered(...stores).lines.flatMap(writesOf);
+    expect(writes.map(({ bytes }) => bytes)).toEqual([[1], [2, 3]]);
   });
 
   it('has no bytes to tell where a store gave no value, and still says how many', () => {

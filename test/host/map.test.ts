@@ -100,6 +100,7 @@ describe('kvm_pgtable_stage2_relax_perms()', () => {
     const event = { type: 'stage2-map-begun', vm: 0, vcpu: 0, plan, locks: false } as const;
     const events = decideHost(host, m.vm.state(), event);
     expect(events.map(({ type }) => type)).toEqual(['fault-retried', 'guest-reentered']);
+    expect(events[0]).toMatchObject({ because: 'entry-gone' });
   });
 
   it('invalidates on the local processor from 6.5 on, on all before', () => {

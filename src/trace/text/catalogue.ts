@@ -122,34 +122,39 @@ export const CATALOGUE: readonly EventSpec[] = [
   { name: 'kvm_test_age_hva', fields: [HVA] },
 ];
 
+/** What a word means: the field that it introduces, or also its value. */
+export interface Meaning {
+  readonly field: number;
+  readonly value: number | null;
+}
+
 /** A catalogue entry as the byte parser looks it up. */
 export interface Compiled {
   readonly spec: EventSpec;
-  /** Word to field. */
-  readonly words: ReadonlyMap<number, number>;
-  /** Word to value; undefined where no word is one. */
-  readonly values: ReadonlyMap<number, { readonly field: number; readonly value: number }> | undefined;
+  /** Position in `CATALOGUE`. */
+  readonly index: number;
+  /** By hash of the word. */
+  readonly words: ReadonlyMap<number, Meaning>;
   /** Bits of the fields that have to be there. */
   readonly required: number;
 }
 
-function compile(spec: EventSpec): Compiled {
-  const words = new Map<number, number>();
-  spec.fields.forEach((field, index) => {
-    for (const word of field.words) words.set(textHash(word), index);
+function compile(spec: EventSpec, index: number): Compiled {
+  const words = new Map<number, Meaning>();
+  spec.fields.forEach((field, at) => {
+    for (const word of field.words) words.set(textHash(word), { field: at, value: null });
   });
-  const values =
-    spec.values && new Map(Object.entries(spec.values).map(([word, value]) => [textHash(word), value]));
+  for (const [word, meaning] of Object.entries(spec.values ?? {})) words.set(textHash(word), meaning);
   const required = spec.fields.reduce(
     (bits, { optional }, at) => bits | (optional === true ? 0 : 1 << at),
     0,
   );
-  return { spec, words, values, required };
+  return { spec, index, words, required };
 }
 
 /** By hash of the name; the caller compares the name itself. */
 export const EVENTS: ReadonlyMap<number, Compiled> = new Map(
-  CATALOGUE.map((spec) => [textHash(spec.name), compile(spec)]),
+  CATALOGUE.map((spec, index) => [textHash(spec.name), compile(spec, index)]),
 );
 
 export const MAX_FIELDS = 4;

@@ -61,11 +61,11 @@ export function readFields(
     const byte = bytes[at] as number;
     if (isLetter(byte)) {
       at = endOfWord(bytes, at, end);
-      const known = event.words.get(scan.hash);
-      if (known !== undefined) field = known;
-      const value = event.values?.get(scan.hash);
-      if (value !== undefined && (field === -1 || field === value.field)) {
-        const problem = put(values, value.field, 0, value.value);
+      const meaning = event.words.get(scan.hash);
+      if (meaning === undefined) continue;
+      if (meaning.value === null) field = meaning.field;
+      else if (field === -1 || field === meaning.field) {
+        const problem = put(values, meaning.field, 0, meaning.value);
         if (problem !== null) return problem;
         field = -1;
       }

@@ -18,8 +18,8 @@ import type { Compiled, EventName } from './catalogue.ts';
 import { EVENTS } from './catalogue.ts';
 import type { FieldProblem, Values } from './fields.ts';
 import { emptyValues, readFields } from './fields.ts';
-import type { Prefix } from './prefix.ts';
-import { emptyPrefix, readPrefix } from './prefix.ts';
+import type { Prefix, PrefixReader } from './prefix.ts';
+import { createPrefixReader, emptyPrefix } from './prefix.ts';
 
 export type SkipReason =
   | 'blank'
@@ -44,10 +44,12 @@ export interface Line {
   /** Set if understood. */
   event: Compiled | null;
   readonly prefix: Prefix;
+  readonly prefixes: PrefixReader;
   readonly values: Values;
   /** Name of the event; empty where there is none. */
   nameStart: number;
   nameEnd: number;
+  nameHash: number;
   bytes: Uint8Array;
 }
 
@@ -57,9 +59,11 @@ export const emptyLine = (): Line => ({
   reject: null,
   event: null,
   prefix: emptyPrefix(),
+  prefixes: createPrefixReader(),
   values: emptyValues(),
   nameStart: 0,
   nameEnd: 0,
+  nameHash: 0,
   bytes: new Uint8Array(0),
 });
 
@@ -83,7 +87,7 @@ export function readLine(line: Line, bytes: Uint8Array, start: number, end: numb
     skip(line, 'header');
     return;
   }
-  if (!readPrefix(line.prefix, bytes, start, last)) {
+  if (!line.prefixes.read(line.prefix, bytes, start, last)) {
     const reason = passedBy(bytes, start, last);
     if (reason === null) reject(line, 'no-timestamp-or-task');
     else skip(line, reason);
@@ -138,7 +142,8 @@ function readEvent(line: Line, bytes: Uint8Array, from: number, end: number): vo
   }
   line.nameStart = start;
   line.nameEnd = at;
-  const event = EVENTS.get(wordHash(bytes, start, at));
+  line.nameHash = wordHash(bytes, start, at);
+  const event = EVENTS.get(line.nameHash);
   if (event === undefined || !isNamed(bytes, start, at, event.spec.name)) {
     skip(line, standsAt(bytes, start, at, 'kvm_') ? 'other-kvm-event' : 'other-subsystem');
     return;

@@ -59,9 +59,95 @@ const MAX_TIME = 32;
 /** How far right of the line's start a timestamp can stand: no comm has more than 15 bytes. */
 const MAX_PREFIX = 256;
 
-/** Finds the columns of the line [start, end); false where it has no timestamp after a task. */
-export function readPrefix(into: Prefix, bytes: Uint8Array, start: number, end: number): boolean {
-  const limit = Math.min(end - 1, start + MAX_PREFIX);
+/** The columns before the timestamp as an earlier line had them: most lines of a trace repeat those of another. */
+interface Remembered {
+  readonly bytes: Uint8Array;
+  length: number;
+  readonly prefix: Prefix;
+}
+
+/** Tasks and flags alternate: a vCPU that enters and leaves the guest needs two. */
+const REMEMBERED = 4;
+
+export interface PrefixReader {
+  /** Finds the columns of the line [start, end); false where it has no timestamp after a task. */
+  read(into: Prefix, bytes: Uint8Array, start: number, end: number): boolean;
+}
+
+/** A reader remembers columns from line to line; what it finds does not depend on what it remembers. */
+export function createPrefixReader(): PrefixReader {
+  const remembered = Array.from(
+    { length: REMEMBERED },
+    (): Remembered => ({ bytes: new Uint8Array(MAX_PREFIX), length: 0, prefix: emptyPrefix() }),
+  );
+  let next = 0;
+  return {
+    read(into, bytes, start, end) {
+      for (const known of remembered) {
+        if (!begins(known, bytes, start, end)) continue;
+        const timeStart = start + known.length;
+        const timeEnd = endOfTime(bytes, timeStart, end);
+        if (timeEnd === -1) break;
+        shift(into, known.prefix, start);
+        into.timeStart = timeStart;
+        into.timeEnd = timeEnd;
+        into.textStart = timeEnd + 1;
+        return true;
+      }
+      if (!readPrefix(into, bytes, start, end)) return false;
+      const length = into.timeStart - start;
+      const slot = remembered[next] as Remembered;
+      next = (next + 1) % REMEMBERED;
+      slot.bytes.set(bytes.subarray(start, start + length));
+      slot.length = length;
+      shift(slot.prefix, into, -start);
+      return true;
+    },
+  };
+}
+
+/** From the right, where lines of one task differ: the flags. */
+function begins(
+  { bytes: known, length }: Remembered,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  if (length === 0 || start + length >= end) return false;
+  for (let at = length - 1; at >= 0; at -= 1) {
+    if (known[at] !== bytes[start + at]) return false;
+  }
+  return true;
+}
+
+/** Where the plain timestamp ends that begins at `start`; -1 if there is none, or one with a mark. */
+function endOfTime(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && isDigit(bytes[at] as number)) at += 1;
+  if (at === start) return -1;
+  if (bytes[at] === DOT) {
+    const digits = at + 1;
+    at = digits;
+    while (at < end && isDigit(bytes[at] as number)) at += 1;
+    if (at === digits) return -1;
+  }
+  return at + 1 < end && at - start <= MAX_TIME && bytes[at] === COLON && isBlank(bytes[at + 1] as number)
+    ? at
+    : -1;
+}
+
+function shift(into: Prefix, from: Prefix, by: number): void {
+  into.commStart = from.commStart + by;
+  into.commEnd = from.commEnd + by;
+  into.pid = from.pid;
+  into.tgid = from.tgid;
+  into.cpu = from.cpu;
+  into.flagsStart = from.flagsStart === -1 ? -1 : from.flagsStart + by;
+  into.flagsEnd = from.flagsEnd === -1 ? -1 : from.flagsEnd + by;
+}
+
+function readPrefix(into: Prefix, bytes: Uint8Array, start: number, end: number): boolean {
+  const limit = Math.min(end - 1, start + MAX_PREFIX - 1);
   for (let at = start + 1; at < limit; at += 1) {
     if (bytes[at] !== COLON || !isBlank(bytes[at + 1] as number)) continue;
     const timeStart = timeBefore(bytes, start, at);

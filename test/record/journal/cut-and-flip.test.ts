@@ -65,7 +65,9 @@ describe('a journal cut short', () => {
       const droppedIsRight = kind === 'no-journal' || torn === Math.max(0, cut - before);
       if (!sound || !droppedIsRight) expect.fail(`cut at ${cut}: ${kind}, ${events} events, ${torn} torn`);
       if (kind !== 'no-journal' && (LONG || cut % 997 === 0 || cut > whole.length - 200)) {
-        expect(afterAppending(file, whole.subarray(0, cut)), `appended after a cut at ${cut}`).toBe(events + 1);
+        expect(afterAppending(file, whole.subarray(0, cut)), `appended after a cut at ${cut}`).toBe(
+          events + 1,
+        );
         tally.add('appended safely');
       }
     }
@@ -99,28 +101,32 @@ describe('a flipped bit', () => {
   it.each([
     ['run.journal', 2 ** 18],
     ['run.journal.gz', 2 ** 12],
-  ])('is found wherever it is in %s', (file, batchBytes) => {
-    const whole = written(file, 200, batchBytes);
-    const disk = memoryDisk();
-    const tally = new Tally();
-    for (let bit = 0; bit < whole.length * 8; bit++) {
-      const flipped = Buffer.from(whole);
-      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      disk.put(file, flipped);
-      const { kind, events, error } = outcomeOf(file, { files: disk.files });
-      const harmless = kind === 'closed' && events === 200;
-      if (error === null && !harmless) expect.fail(`bit ${bit}: ${kind} with ${events} events`);
-      if (kind === 'damage' && file.endsWith('journal')) {
-        const place = error?.line === events + 2 || (events === 0 && error?.line === 1);
-        if (!place || error?.seq !== events || error?.offset === null) {
-          expect.fail(`bit ${bit} is reported at ${error?.line}, ${error?.offset}, ${error?.seq}`);
+  ])(
+    'is found wherever it is in %s',
+    (file, batchBytes) => {
+      const whole = written(file, 200, batchBytes);
+      const disk = memoryDisk();
+      const tally = new Tally();
+      for (let bit = 0; bit < whole.length * 8; bit++) {
+        const flipped = Buffer.from(whole);
+        flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        disk.put(file, flipped);
+        const { kind, events, error } = outcomeOf(file, { files: disk.files });
+        const harmless = kind === 'closed' && events === 200;
+        if (error === null && !harmless) expect.fail(`bit ${bit}: ${kind} with ${events} events`);
+        if (kind === 'damage' && file.endsWith('journal')) {
+          const place = error?.line === events + 2 || (events === 0 && error?.line === 1);
+          if (!place || error?.seq !== events || error?.offset === null) {
+            expect.fail(`bit ${bit} is reported at ${error?.line}, ${error?.offset}, ${error?.seq}`);
+          }
         }
+        tally.add(harmless ? 'harmless' : kind);
       }
-      tally.add(harmless ? 'harmless' : kind);
-    }
-    console.log(`${file}: ${whole.length * 8} bits flipped: ${tally}`);
-    expect(tally.counts.get('harmless') ?? 0).toBeLessThan(file.endsWith('.gz') ? 200 : 1);
-  }, 600_000);
+      console.log(`${file}: ${whole.length * 8} bits flipped: ${tally}`);
+      expect(tally.counts.get('harmless') ?? 0).toBeLessThan(file.endsWith('.gz') ? 200 : 1);
+    },
+    600_000,
+  );
 
   it('is never repaired away', () => {
     const file = 'run.journal';

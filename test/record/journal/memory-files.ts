@@ -3,7 +3,15 @@
 
 import type { JournalFiles } from '../../../src/record/journal/files.ts';
 
-export type Call = 'open' | 'read' | 'write' | 'fdatasync' | 'truncate' | 'close' | 'rename' | 'syncDirectory';
+export type Call =
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'fdatasync'
+  | 'truncate'
+  | 'close'
+  | 'rename'
+  | 'syncDirectory';
 
 export interface Fault {
   readonly call: Call;

@@ -4,59 +4,22 @@
 import type { TraceMachine } from '../../machine-file/machine.ts';
 import { valueAt } from '../fields.ts';
 import type { Line, RejectReason } from '../line.ts';
-import { commOf, emptyLine, readLine, timeOf } from '../line.ts';
+import { commOf, emptyLine, readLine } from '../line.ts';
 import { createLineSplitter } from '../lines.ts';
-import { examine } from './examine.ts';
-import type { TraceFault } from './fault.ts';
-import { faultOf } from './fault.ts';
-import type { Outcome } from './host-outcome.ts';
+import { beginFault, finish } from './faults.ts';
 import { REENTERED, UNSEEN } from './host-outcome.ts';
-import { age, rangesOf, remember, setSpte, unmap } from './notify.ts';
-import type { Recorded } from './outcome.ts';
-import { repair } from './repair.ts';
-import type { FirstSurprise, TraceReport, Verdict } from './report.ts';
-import { unknown } from './report.ts';
-import { settle } from './settle.ts';
-import { storyOf } from './story.ts';
+import { notified } from './notified.ts';
+import type { TraceReport } from './report.ts';
+import type { Pending, Replay, VcpuRun } from './run.ts';
 import { createTally } from './tally.ts';
-import type { VcpuWorld } from './tasks.ts';
 import { createTasks } from './tasks.ts';
-import type { VmWorld, World } from './world.ts';
-import { createWorld, stateOf, windowOf } from './world.ts';
+import { createWorld, stateOf } from './world.ts';
 
 export interface TraceReplay {
   /** Feeds the next bytes of the trace; they are not kept. */
   push(chunk: Uint8Array): void;
   /** Ends the trace. @param damage why the input ended before its end */
   end(damage?: string | null): TraceReport;
-}
-
-/** A fault between its line and the line that shows how it ended. */
-interface Pending {
-  readonly fault: TraceFault;
-  readonly verdict: Verdict;
-  seen: Outcome | null;
-  notified: boolean;
-}
-
-interface VcpuRun {
-  readonly vcpu: VcpuWorld;
-  pending: Pending | null;
-  /** Line of the last fault before the one at hand. */
-  lastFault: number;
-}
-
-interface Replay {
-  readonly world: World;
-  readonly runs: Map<number, VcpuRun | null>;
-  readonly tasks: ReturnType<typeof createTasks>;
-  readonly tally: ReturnType<typeof createTally>;
-  readonly recorded: Recorded;
-  readonly notifiers: { seen: number; applied: number; ofNoVm: number };
-  line: number;
-  lost: number;
-  faults: number;
-  firstSurprise: FirstSurprise | null;
 }
 
 export function createTraceReplay(machine: TraceMachine): TraceReplay {
@@ -196,119 +159,6 @@ function enter(replay: Replay, run: VcpuRun): void {
     replay.world.simulation.dispatch({ type: 'vcpu-run', vm: vm.id, vcpu: id });
   }
   if (run.pending !== null) finish(replay, run, REENTERED);
-}
-
-function beginFault(replay: Replay, run: VcpuRun | null, line: Line): void {
-  if (run === null) {
-    replay.tally.fault(null, unknown('task-of-no-vm'));
-    return;
-  }
-  if (run.pending !== null) finish(replay, run, UNSEEN);
-  const fault = faultOf(line.values, replay.faults++, replay.line, timeOf(line));
-  if (fault === null) {
-    replay.tally.fault(null, unknown('stage-1-not-traced'));
-    return;
-  }
-  const { vm } = run.vcpu;
-  const { status, ipa } = fault.fault;
-  const { geometry } = vm.facts;
-  vm.fromStart ??= status.kind === 'translation' && status.level === geometry.startLevel;
-  const around = { raced: isRaced(replay, run, ipa), lost: replay.lost > 0 };
-  const verdict = examine(replay.world, vm, fault, around);
-  const reachable = ipa < 2 ** geometry.ipaBits;
-  if (verdict.class !== 'predicted' && reachable) repair(replay.world, vm, fault);
-  run.pending = { fault, verdict, seen: null, notified: false };
-}
-
-/** Another vCPU of the VM is changing the window, or did since this one's fault before. */
-function isRaced(replay: Replay, run: VcpuRun, ipa: number): boolean {
-  const { vm, id } = run.vcpu;
-  if (replay.runs.size === 1 && vm.changes.length === 0) return false;
-  const window = windowOf(replay.world, ipa);
-  const changed = vm.changes.some((c) => c.window === window && c.vcpu !== id && c.line >= run.lastFault);
-  if (changed) return true;
-  for (const other of replay.runs.values()) {
-    if (other === null || other === run || other.vcpu.vm !== vm || other.pending === null) continue;
-    if (windowOf(replay.world, other.pending.fault.fault.ipa) === window) return true;
-  }
-  return false;
-}
-
-const MAX_CHANGES = 256;
-
-function finish(replay: Replay, run: VcpuRun, ending: Outcome): void {
-  const { pending, vcpu } = run;
-  if (pending === null) return;
-  run.pending = null;
-  const { fault, notified: hit } = pending;
-  const seen = pending.seen ?? ending;
-  const { vm } = vcpu;
-  const settled = settle(replay.world, {
-    vm,
-    vcpu: vcpu.id,
-    fault,
-    seen,
-    notified: hit,
-    recorded: replay.recorded,
-  });
-  const verdict = pending.verdict.class === 'predicted' ? settled.verdict : pending.verdict;
-  replay.tally.fault(fault, verdict);
-  if (verdict.class === 'surprising' && replay.firstSurprise === null) {
-    replay.firstSurprise = storyOf(replay.world, vcpu, fault, verdict, seen);
-  }
-  run.lastFault = fault.line;
-  if (seen.kind !== 'reentered' || replay.runs.size === 1) return;
-  vm.changes.push({ window: windowOf(replay.world, fault.fault.ipa), vcpu: vcpu.id, line: replay.line });
-  if (vm.changes.length > MAX_CHANGES) vm.changes.shift();
-}
-
-/** A notifier belongs to the VM of its task; of a kernel thread, to the one VM whose slots it hits. */
-function notified(replay: Replay, line: Line): void {
-  const { prefix, values, event } = line;
-  const { world, notifiers } = replay;
-  notifiers.seen += 1;
-  const start = valueAt(values, 0);
-  const single = event?.spec.second === undefined;
-  const end = single ? start + world.machine.pageSize : valueAt(values, 1);
-  const own = replay.tasks.vmOf(prefix.pid, prefix.tgid);
-  const hit = own === null ? world.vms.filter((vm) => rangesOf(vm, start, end).length > 0) : [own];
-  const [vm, other] = hit;
-  if (vm === undefined) return;
-  if (other !== undefined) {
-    notifiers.ofNoVm += 1;
-    for (const one of hit) remember(one.maybe, { start, end });
-    return;
-  }
-  const applied =
-    event?.spec.name === 'kvm_age_hva'
-      ? age(world, vm, start, end)
-      : event?.spec.name === 'kvm_set_spte_hva'
-        ? setSpte(world, vm, start)
-        : unmap(world, vm, start, end);
-  if (!applied) return;
-  notifiers.applied += 1;
-  if (event?.spec.name === 'kvm_age_hva') return;
-  noteInterrupted(replay, vm, prefix.pid, start, end);
-}
-
-/** Every fault of the VM that is under way has seen mmu_invalidate_seq move; of another task, nobody knows when. */
-function noteInterrupted(replay: Replay, vm: VmWorld, pid: number, start: number, end: number): void {
-  for (const [task, run] of replay.runs) {
-    if (run === null || run.vcpu.vm !== vm || run.pending === null) continue;
-    if (task === pid) {
-      run.pending.notified = true;
-      continue;
-    }
-    for (const { ipa, size } of rangesOf(vm, start, end)) {
-      const { ipa: at } = run.pending.fault.fault;
-      if (at >= ipa && at < ipa + size) run.pending.notified = true;
-    }
-    vm.changes.push({
-      window: windowOf(replay.world, run.pending.fault.fault.ipa),
-      vcpu: -1,
-      line: replay.line,
-    });
-  }
 }
 
 function reportOf(replay: Replay, damage: string | null): TraceReport {

@@ -1,7 +1,8 @@
 // Counting: each line and each fault once, in one class. Names of events come from the trace, so their number is kept
 // within bounds.
 
-import { textOf, wordHash } from '../bytes.ts';
+import { textOf } from '../bytes.ts';
+import { CATALOGUE } from '../catalogue.ts';
 import type { Line, RejectReason, SkipReason } from '../line.ts';
 import { eventNameOf } from '../line.ts';
 import type { TraceFault } from './fault.ts';
@@ -41,6 +42,7 @@ export function createTally(): Tally {
   const rejectedBecause: Counts<RejectReason> = {};
   let firstRejected: TraceReport['lines']['firstRejected'] = null;
   const names = new Map<number, NameCount>();
+  const understood = CATALOGUE.map(() => 0);
   const faults = { seen: 0, predicted: 0, surprising: 0, unknown: 0 };
   const unknownBecause: Counts<UnknownReason> = {};
   const surprisingBecause: Counts<SurpriseReason> = {};
@@ -48,8 +50,12 @@ export function createTally(): Tally {
 
   /** By hash, which may collide for names that a trace makes up: then the name is compared. */
   const countName = (line: Line): void => {
+    if (line.event !== null) {
+      understood[line.event.index] = (understood[line.event.index] ?? 0) + 1;
+      return;
+    }
     if (line.nameStart === line.nameEnd) return;
-    const hash = wordHash(line.bytes, line.nameStart, line.nameEnd);
+    const hash = line.nameHash;
     const known = names.get(hash);
     if (known !== undefined && known.name.length === line.nameEnd - line.nameStart) known.count += 1;
     else if (known === undefined && names.size < MAX_NAMES)
@@ -102,8 +108,7 @@ export function createTally(): Tally {
       if (verdict.class === 'predicted') kind.predicted += 1;
     },
     lines: () => ({ ...counts, skippedBecause, rejectedBecause, firstRejected }),
-    events: () =>
-      Object.fromEntries([...names.values()].sort(byName).map(({ name, count }) => [name, count])),
+    events: () => eventCounts(names, understood),
     faults: () => ({
       ...faults,
       unknownBecause,
@@ -113,6 +118,21 @@ export function createTally(): Tally {
       ),
     }),
   };
+}
+
+/** Rejected lines of a known event are among the names; the two are added. */
+function eventCounts(
+  names: ReadonlyMap<number, NameCount>,
+  understood: readonly number[],
+): TraceReport['events'] {
+  const counts = new Map<string, number>();
+  for (const { name, count } of names.values()) counts.set(name, (counts.get(name) ?? 0) + count);
+  CATALOGUE.forEach(({ name }, index) => {
+    const count = understood[index] ?? 0;
+    if (count > 0) counts.set(name, (counts.get(name) ?? 0) + count);
+  });
+  const sorted = [...counts].map(([name, count]) => ({ name, count })).sort(byName);
+  return Object.fromEntries(sorted.map(({ name, count }) => [name, count]));
 }
 
 const byName = (a: Named, b: Named): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
