@@ -50,21 +50,19 @@ export function translateStage2(
   address: Ipa,
 ): Stage2Result {
   const { geometry, table, cpu } = regime;
-  const faulted = (status: FaultStatus): Stage2Result => ({
-    kind: 'faulted',
-    fault: faultOf(access, address, status, cpu),
-  });
-  if (address >= 2 ** geometry.ipaBits) return faulted({ kind: 'translation', level: 0 });
+  if (address >= 2 ** geometry.ipaBits) return faulted(access, address, cpu, { kind: 'translation', level: 0 });
   const { level, leaf } = table.walk(address);
-  if (leaf === undefined) return faulted({ kind: 'translation', level });
+  if (leaf === undefined) return faulted(access, address, cpu, { kind: 'translation', level });
   const { attributes } = leaf;
-  if (!attributes.af && !cpu.hardwareAccessFlag) return faulted({ kind: 'access-flag', level });
+  if (!attributes.af && !cpu.hardwareAccessFlag) {
+    return faulted(access, address, cpu, { kind: 'access-flag', level });
+  }
   const first = stage1Of(access, stage1);
   const combined = combine(first, attributes, { fwb: cpu.fwb, cd: false });
   if (cpu.departures.deviceAlignmentFaults && stage2Misaligned(access, first, combined)) {
-    return faulted({ kind: 'alignment' });
+    return faulted(access, address, cpu, { kind: 'alignment' });
   }
-  if (!permitted(access, attributes)) return faulted({ kind: 'permission', level });
+  if (!permitted(access, attributes)) return faulted(access, address, cpu, { kind: 'permission', level });
   const pa = (leaf.outputAddress + (address % levelSize(geometry.granule, level))) as Pa;
   return { kind: 'translated', pa, level, combined, setsAccessFlag: !attributes.af };
 }
@@ -86,6 +84,10 @@ function stage2Misaligned(access: Access, first: Stage1Attributes, combined: Com
 function permitted(access: Access, { read, write, xn }: Stage2Leaf['attributes']): boolean {
   if (access.kind === 'fetch') return xn !== EXECUTE_NEVER && read;
   return isWrite(access.kind) || access.kind === 'dc-ivac' ? write : read;
+}
+
+function faulted(access: Access, address: Ipa, cpu: CpuFeatures, status: FaultStatus): Stage2Result {
+  return { kind: 'faulted', fault: faultOf(access, address, status, cpu) };
 }
 
 function faultOf(access: Access, address: Ipa, status: FaultStatus, cpu: CpuFeatures): Stage2Fault {

@@ -8,7 +8,7 @@ import { levelSize } from '../arch/geometry.ts';
 import type { Because } from './because.ts';
 import type { MapPlan, Tlbi } from './events.ts';
 import type { Work } from './work.ts';
-import { emit } from './work.ts';
+import { conclude, emit } from './work.ts';
 
 export function endMap(work: Work, vcpu: number, plan: MapPlan): void {
   const reason = retryReason(work, vcpu, plan);
@@ -19,16 +19,19 @@ export function endMap(work: Work, vcpu: number, plan: MapPlan): void {
 
 /** Nothing was mapped: the guest re-enters and faults again, or finds what another vCPU mapped. */
 export function retry(work: Work, vcpu: number, because: Because): void {
-  emit(work, { type: 'fault-retried', vm: work.id, vcpu, because });
-  emit(work, { type: 'guest-reentered', vm: work.id, vcpu, because });
+  const vm = work.id;
+  conclude(work, { type: 'fault-retried', vm, vcpu, because }, { type: 'guest-reentered', vm, vcpu, because });
 }
 
 function map(work: Work, vcpu: number, plan: MapPlan): void {
   const { ipa, level, pa, attributes, dirty, because, sizeBecause } = plan;
   const vm = work.id;
   breakBeforeMake(work, ipa, level);
-  emit(work, { type: 'stage2-mapped', vm, vcpu, ipa, level, pa, attributes, dirty, because, sizeBecause });
-  emit(work, { type: 'guest-reentered', vm, vcpu, because: 'mapped' });
+  conclude(
+    work,
+    { type: 'stage2-mapped', vm, vcpu, ipa, level, pa, attributes, dirty, because, sizeBecause },
+    { type: 'guest-reentered', vm, vcpu, because: 'mapped' },
+  );
 }
 
 /**

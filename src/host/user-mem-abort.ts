@@ -19,7 +19,7 @@ import { allowsMte, hasMte } from './mte.ts';
 import type { Vma } from './vma.ts';
 import { vmaAt } from './vma.ts';
 import type { Work } from './work.ts';
-import { emit } from './work.ts';
+import { conclude, emit } from './work.ts';
 
 const EFAULT = 14;
 const PAGE: Level = 3;
@@ -195,5 +195,5 @@ function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
       plan.ipa < map.ipa + map.size,
   );
   const locks = plan.kind === 'map' && work.host.features.parallelFaults && absent && !locked;
-  emit(work, { type: 'stage2-map-begun', vm: work.id, vcpu: input.vcpu, plan, locks });
+  conclude(work, { type: 'stage2-map-begun', vm: work.id, vcpu: input.vcpu, plan, locks });
 }

@@ -75,7 +75,9 @@ function enableCap(work: Work, cap: string, argument: number): number {
   return 0;
 }
 
-/** kvm_vm_ioctl_enable_cap(): a chunk size is a block size and set before the first memslot; options depend on bit 0. */
+/**
+ * kvm_vm_ioctl_enable_cap(): a chunk size is a block size and set before the first memslot; options depend on bit 0.
+ */
 function acceptsCap(work: Work, cap: string, argument: number): boolean {
   if (cap === MANUAL_PROTECT) return argument === 0 || argument === 1 || argument === MANUAL_PROTECT_AND_SET;
   if (cap !== EAGER_SPLIT) return true;

@@ -20,6 +20,11 @@ export const workOn = (host: HostState, id: number, vm: VmState, events: HostEve
   events,
 });
 
+/** Adds the last events of a decision: nothing looks at the working copy any more, so it is left as it is. */
+export function conclude(work: Work, ...events: readonly HostEvent[]): void {
+  work.events.push(...events);
+}
+
 /** Adds an event to the decision and lets it take effect in the working copy. */
 export function emit(work: Work, event: HostEvent): void {
   evolveVm(work.vm, event);

@@ -51,7 +51,7 @@ export interface MachineOptions {
 }
 
 /** FEAT_S2FWB, CTR_EL0.DIC, hardware access flag, no LPA2. */
-export const CPU: CpuFeatures = {
+const CPU: CpuFeatures = {
   model: 'test',
   fwb: true,
   dic: true,

@@ -10,7 +10,7 @@ const CASES = [...BARS, ...ENDINGS, ...MEMORY, ...CHANGES, ...TYPES].sort((a, b)
 
 /** Cases about what this host does not have, and why it does not have it. */
 const NOT_MODELLED: Readonly<Record<number, string>> = {
-  57: 'a leaf that is Device and Normal-NC cannot be said: its type is one of three. Executable Device or NC: the properties',
+  57: 'a leaf both Device and Normal-NC cannot be said: a leaf has one type. Executable ones: the properties',
   58: 'FEAT_XNX: KVM asks for X with both bits or with none, so that a leaf with PX alone never comes about',
   60: 'sign extension of a loaded byte: registers of the guest are not modelled, values end at the bus',
   61: 'big-endian guests: bytes at the bus are little-endian, as Linux guests run',

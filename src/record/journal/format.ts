@@ -40,6 +40,12 @@ export const UPCASTERS: Readonly<Record<number, Upcaster>> = {};
 /** Control lines open with this; an event's first field is never `journal`. */
 export const CONTROL = '{"journal":';
 
+const CONTROL_BYTES = Buffer.from(CONTROL);
+
+/** Whether the line that starts there is about the journal itself. */
+export const opensControl = (buffer: Buffer, start: number): boolean =>
+  CONTROL_BYTES.every((byte, index) => buffer[start + index] === byte);
+
 export type Control =
   | ({ readonly journal: 'stagetwo'; readonly version: number } & JournalHeader)
   /** `state` is the hash of the state after event `seq`, the last one before. */
@@ -78,7 +84,7 @@ const expected = new Uint8Array(CLOSING_LENGTH + 1);
 export function checkedLine(buffer: Uint8Array, start: number, end: number, previous: number): number | null {
   const body = end - CLOSING_LENGTH;
   if (body <= start) return null;
-  const crc = crc32(buffer.subarray(start, body), previous);
+  const crc = crc32(new Uint8Array(buffer.buffer, buffer.byteOffset + start, body - start), previous);
   closeLine(expected, 0, crc);
   for (let index = 0; index < CLOSING_LENGTH; index++) {
     if (buffer[body + index] !== expected[index]) return null;

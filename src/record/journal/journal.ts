@@ -8,8 +8,8 @@ import type { Journaled, JournalHeader } from './format.ts';
 import { VERSION } from './format.ts';
 import { acquireLock } from './lock.ts';
 import { MACHINE_VALUES } from './machine-values.ts';
-import type { JournalOptions, JournalRecord, Scanned } from './read.ts';
-import { scanJournal } from './read.ts';
+import type { JournalOptions, JournalRecord } from './read.ts';
+import { nothingScanned, readFirst, readRecords } from './read.ts';
 import type { Recovery } from './recover.ts';
 import { repair } from './recover.ts';
 import type { ScanEnd } from './scan.ts';
@@ -98,10 +98,8 @@ export function appendTo<E extends Journaled>(
  * @throws JournalError if the file cannot be read, is no journal, or its header is damaged
  */
 export function openJournal<E extends Journaled>(file: string, options: JournalOptions = {}): Journal<E> {
-  const { scanned, records } = scanJournal<E>(file, options);
-  records.return();
-  const { header, version } = scanned;
-  return { file, header, version, records: () => scanJournal<E>(file, options).records };
+  const { header, version } = readFirst(file, options);
+  return { file, header, version, records: () => readRecords<E>(file, options) };
 }
 
 /**
@@ -139,9 +137,10 @@ function locked<T>(file: string, files: JournalFiles, open: (release: () => void
 
 /** Reads and checks everything. @throws JournalError where nothing can be appended */
 function scanToEnd(file: string, options: JournalOptions): { readonly end: ScanEnd; readonly seq: number } {
-  const { scanned, records } = scanJournal<Journaled>(file, options);
-  for (const _ of records);
-  const { end, seq, version } = scanned as Scanned & { end: ScanEnd };
+  const scanned = nothingScanned();
+  for (const _ of readRecords<Journaled>(file, options, scanned));
+  const { end, seq, version } = scanned;
+  if (end === null) throw new Error(`${file} was not read to its end`);
   const current = options.version ?? VERSION;
   if (version !== current) {
     const what = `is of version ${version}, and this stagetwo writes version ${current}`;

@@ -5,10 +5,10 @@ import { JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
 import { nodeFiles } from './files.ts';
 import type { Journaled, JournalHeader, Upcaster } from './format.ts';
-import { CONTROL, checkVersion, recordOf, UPCASTERS, upcast, VERSION } from './format.ts';
+import { checkVersion, opensControl, recordOf, UPCASTERS, upcast, VERSION } from './format.ts';
 import { MACHINE_VALUES } from './machine-values.ts';
-import type { Line, ScanEnd } from './scan.ts';
-import { scanLines } from './scan.ts';
+import type { Line, Scan, ScanEnd } from './scan.ts';
+import { openScan } from './scan.ts';
 import type { ValueCodec } from './values.ts';
 
 export interface JournalOptions {
@@ -42,9 +42,10 @@ export type JournalRecord<E extends Journaled> =
       readonly torn: number;
     });
 
+/** What the reading of a journal learns beside its records. */
 export interface Scanned {
-  readonly header: JournalHeader;
-  readonly version: number;
+  header: JournalHeader | null;
+  version: number;
   /** Events so far. */
   seq: number;
   /** The last line says that the writer ended. */
@@ -52,6 +53,8 @@ export interface Scanned {
   /** Known after the last record. */
   end: ScanEnd | null;
 }
+
+export const nothingScanned = (): Scanned => ({ header: null, version: 0, seq: 0, closed: false, end: null });
 
 interface Reader {
   readonly file: string;
@@ -70,59 +73,56 @@ const readerOf = (file: string, options: JournalOptions): Reader => ({
 });
 
 /**
- * Opens the file and reads its header; the records follow as they are asked for, and with them every check.
+ * Every record in order, with `scanned` kept up; the file is open from the first record asked for to the last.
  * @throws JournalError where the file cannot be read, is no journal, or is damaged
  */
-export function scanJournal<E extends Journaled>(
+export function* readRecords<E extends Journaled>(
   file: string,
   options: JournalOptions,
-): { readonly scanned: Scanned; readonly records: Generator<JournalRecord<E>, void> } {
-  const reader = readerOf(file, options);
-  const { upcasters, current } = reader;
-  const first = (start: string, whole: boolean) => checkVersion(file, start, whole, upcasters, current);
-  const expecting = { seq: 0, first };
-  const lines = scanLines(file, reader.files, expecting);
-  const line = lines.next();
-  if (line.done === true) {
-    const what = line.value.torn === 0 ? 'is empty' : 'ends within its first line';
-    throw new JournalError({
-      file,
-      what: `${what}: the run stopped before its first event`,
-      todo: 'delete it',
-    });
-  }
-  const { header, version } = headerOf(reader, line.value);
-  const scanned: Scanned = { header, version, seq: 0, closed: false, end: null };
-  return { scanned, records: recordsOf<E>(reader, lines, scanned, expecting) };
-}
-
-function* recordsOf<E extends Journaled>(
-  reader: Reader,
-  lines: Generator<Line, ScanEnd>,
-  scanned: Scanned,
-  expecting: { seq: number },
+  scanned = nothingScanned(),
 ): Generator<JournalRecord<E>, void> {
+  const reader = readerOf(file, options);
+  const { scan, expecting } = openReader(reader);
   try {
-    let next = lines.next();
-    for (; next.done !== true; next = lines.next()) {
-      const record = recordAt<E>(reader, scanned, next.value);
+    readHeader(reader, scan, scanned);
+    for (let line = scan.next(); line !== null; line = scan.next()) {
+      const record = recordAt<E>(reader, scanned, line);
       expecting.seq = scanned.seq;
       if (record !== null) yield record;
     }
-    const { lines: line, offset, torn, unterminated } = next.value;
-    scanned.end = next.value;
+    scanned.end = scan.end;
+    if (scan.end === null) return;
+    const { lines: line, offset, torn, unterminated } = scan.end;
     const ending = torn > 0 || unterminated ? 'torn' : scanned.closed ? 'closed' : 'open';
     yield { kind: 'finish', ending, events: scanned.seq, torn, line, offset };
   } finally {
-    lines.return(undefined as never);
+    scan.close();
   }
+}
+
+/** Reads the first line only. @throws JournalError as `readRecords` */
+export function readFirst(file: string, options: JournalOptions): { header: JournalHeader; version: number } {
+  const reader = readerOf(file, options);
+  const { scan } = openReader(reader);
+  try {
+    return readHeader(reader, scan, nothingScanned());
+  } finally {
+    scan.close();
+  }
+}
+
+function openReader(reader: Reader): { readonly scan: Scan; readonly expecting: { seq: number } } {
+  const { file, files, upcasters, current } = reader;
+  const first = (start: string, whole: boolean) => checkVersion(file, start, whole, upcasters, current);
+  const expecting = { seq: 0, first };
+  return { scan: openScan(file, files, expecting), expecting };
 }
 
 /** Null for a line that is about the file itself. */
 function recordAt<E extends Journaled>(reader: Reader, scanned: Scanned, at: Line): JournalRecord<E> | null {
   const { line, offset } = at;
   const record = parsed(reader, scanned, at);
-  const isControl = at.buffer.toString('latin1', at.start, at.start + CONTROL.length) === CONTROL;
+  const isControl = opensControl(at.buffer, at.start);
   scanned.closed = isControl && record.journal === 'end';
   if (!isControl) {
     const event = upcast(record, scanned.version, reader.current, reader.upcasters);
@@ -171,13 +171,26 @@ function misplaced(
   return new JournalError({ file, line, offset, seq, what, todo });
 }
 
-function headerOf(reader: Reader, at: Line): { readonly header: JournalHeader; readonly version: number } {
-  const { version, source, hash, seed, preset } = parsed(reader, { seq: 0 }, at);
+function readHeader(
+  reader: Reader,
+  scan: Scan,
+  scanned: Scanned,
+): { readonly header: JournalHeader; readonly version: number } {
+  const at = scan.next();
+  if (at === null) {
+    const what = scan.end?.torn === 0 ? 'is empty' : 'ends within its first line';
+    const todo = 'delete it: the run stopped before its first event';
+    throw new JournalError({ file: reader.file, what, todo });
+  }
+  const { version, source, hash, seed, preset } = parsed(reader, scanned, at);
   const sound =
     typeof source === 'string' &&
     typeof hash === 'string' &&
     typeof preset === 'string' &&
     (seed === null || typeof seed === 'number');
-  if (!sound) throw misplaced(reader, { seq: 0 }, at, 'the header is incomplete');
-  return { header: { source, hash, seed, preset }, version: Number(version) };
+  if (!sound) throw misplaced(reader, scanned, at, 'the header is incomplete');
+  const header = { source, hash, seed, preset };
+  scanned.header = header;
+  scanned.version = Number(version);
+  return { header, version: Number(version) };
 }

@@ -8,7 +8,7 @@ import { isZero } from './member.ts';
 import type { SourceEnd } from './source.ts';
 import { textOf } from './source.ts';
 
-/** A whole line; its bytes are good until the next is asked for. */
+/** A whole line; all of it is good until the next is asked for. */
 export interface Line {
   readonly buffer: Buffer;
   readonly start: number;
@@ -44,109 +44,157 @@ export interface Expecting {
   first(start: string, whole: boolean): void;
 }
 
+export interface Scan {
+  /**
+   * The next whole line, or null at the end of the file.
+   * @throws JournalError with the place of the first line that is damaged
+   */
+  next(): Line | null;
+  /** How the file ends; null before `next` gave null. */
+  readonly end: ScanEnd | null;
+  /** Closes the file; a scan that ended or threw has done so. */
+  close(): void;
+}
+
 /** As much of the first line as says what the file is. */
 const FIRST = 64;
 
 interface Cursor {
-  crc: number;
+  buffer: Buffer;
+  start: number;
+  end: number;
   line: number;
   offset: number;
+  /** CRC of the line before the next. */
+  crc: number;
+  /** Where the next line starts in the buffer. */
+  next: number;
 }
 
-/** @throws JournalError with the place of the first line that is damaged */
-export function* scanLines(
-  file: string,
-  files: JournalFiles,
-  expecting: Expecting,
-): Generator<Line, ScanEnd> {
-  const cursor: Cursor = { crc: 0, line: 0, offset: 0 };
-  let carry: Buffer[] = [];
-  let carried = 0;
+// One object steps through the file, without a generator for each layer: they would cost more than the checks.
+export function openScan(file: string, files: JournalFiles, expecting: Expecting): Scan {
+  const cursor: Cursor = { buffer: Buffer.alloc(0), start: 0, end: 0, line: 0, offset: 0, crc: 0, next: 0 };
   const text = textOf(file, files);
-  let piece = text.next();
-  try {
-    for (; piece.done !== true; piece = text.next()) {
-      const { value } = piece;
-      const newline = value.indexOf(NEWLINE);
-      carried += newline === -1 ? value.length : newline;
-      if (carried > MAX_LINE) throw damaged(file, cursor, expecting, 'it is longer than any line may be');
-      if (newline === -1) {
-        carry.push(value);
-        continue;
+  let scanEnd: ScanEnd | null = null;
+
+  /** Takes the line up to `end`, which `next` and `crc` say is whole. */
+  const take = (end: number, crc: number): Line => {
+    cursor.offset = offsetBehind(cursor);
+    cursor.line += 1;
+    cursor.start = cursor.next;
+    cursor.end = end;
+    cursor.next = end + 1;
+    cursor.crc = crc;
+    return cursor;
+  };
+  const fail = (why: string): JournalError => damaged(file, cursor, expecting, why);
+
+  const next = (): Line | null => {
+    if (scanEnd !== null) return null;
+    let end = cursor.buffer.indexOf(NEWLINE, cursor.next);
+    while (end === -1) {
+      const source = refill(cursor, text, fail);
+      if (source !== null) {
+        const tail = judgeTail(cursor, source, expecting, fail);
+        scanEnd = tail.end;
+        return tail.crc === null ? null : take(cursor.next + tail.whole, tail.crc);
       }
-      const buffer = carry.length === 0 ? value : Buffer.concat([...carry, value]);
-      const rest = yield* linesIn(buffer, cursor, file, expecting);
-      carry = rest === buffer.length ? [] : [buffer.subarray(rest)];
-      carried = buffer.length - rest;
+      end = cursor.buffer.indexOf(NEWLINE, cursor.next);
     }
-  } finally {
-    text.return?.(undefined as never);
-  }
-  return yield* scanTail(Buffer.concat(carry), cursor, piece.value, file, expecting);
+    if (cursor.line === 0) expecting.first(cursor.buffer.toString('latin1', 0, Math.min(end, FIRST)), true);
+    const crc = checkedLine(cursor.buffer, cursor.next, end, cursor.crc);
+    if (crc === null) throw fail('its bytes do not fit its checksum and its place');
+    return take(end, crc);
+  };
+
+  return {
+    next,
+    get end() {
+      return scanEnd;
+    },
+    close: () => void text.return(undefined as never),
+  };
 }
 
-/** @returns where the last, unterminated line starts */
-function* linesIn(
-  buffer: Buffer,
+/** Puts text with a newline behind what is left of the buffer. @returns what the source says at its end */
+function refill(
   cursor: Cursor,
-  file: string,
-  expecting: Expecting,
-): Generator<Line, number> {
-  let start = 0;
-  for (let end = buffer.indexOf(NEWLINE); end !== -1; end = buffer.indexOf(NEWLINE, start)) {
-    if (cursor.line === 0)
-      expecting.first(buffer.toString('latin1', start, Math.min(end, start + FIRST)), true);
-    const crc = checkedLine(buffer, start, end, cursor.crc);
-    if (crc === null)
-      throw damaged(file, cursor, expecting, 'its bytes do not fit its checksum and its place');
-    cursor.line += 1;
-    yield { buffer, start, end, line: cursor.line, offset: cursor.offset };
-    cursor.crc = crc;
-    cursor.offset += end + 1 - start;
-    start = end + 1;
+  text: Generator<Buffer, SourceEnd>,
+  fail: (why: string) => JournalError,
+): SourceEnd | null {
+  const rest = cursor.buffer.subarray(cursor.next);
+  const pieces = [rest];
+  let length = rest.length;
+  let end: SourceEnd | null = null;
+  for (let found = false; !found && end === null; ) {
+    const piece = text.next();
+    if (piece.done === true) end = piece.value;
+    else {
+      const newline = piece.value.indexOf(NEWLINE);
+      found = newline !== -1;
+      pieces.push(piece.value);
+      length += found ? newline : piece.value.length;
+      if (length > MAX_LINE) throw fail('it is longer than any line may be');
+    }
   }
-  return start;
+  // Offsets are counted when the next line is taken: keep the length of the current one.
+  cursor.start -= cursor.next;
+  cursor.next = 0;
+  cursor.buffer = pieces.length === 1 ? rest : Buffer.concat(pieces);
+  return end;
+}
+
+interface Tail {
+  readonly end: ScanEnd;
+  /** Bytes of the last line if only its newline is missing. */
+  readonly whole: number;
+  readonly crc: number | null;
 }
 
 /**
  * What stands behind the last newline. An acknowledged batch ended in one, so that this was never acknowledged; but
  * a whole line followed by some other byte has lost its newline to damage, and is not torn.
  */
-function* scanTail(
-  tail: Buffer,
+function judgeTail(
   cursor: Cursor,
   source: SourceEnd,
-  file: string,
   expecting: Expecting,
-): Generator<Line, ScanEnd> {
+  fail: (why: string) => JournalError,
+): Tail {
+  const tail = cursor.buffer;
   if (cursor.line === 0 && !isZero(tail)) expecting.first(tail.toString('latin1', 0, FIRST), false);
   const body = tail.lastIndexOf(',"crc":"');
-  const whole = body === -1 ? 0 : body + CLOSING_LENGTH;
-  const crc = whole > 0 && whole <= tail.length ? checkedLine(tail, 0, whole, cursor.crc) : null;
-  const rest = crc === null ? tail : tail.subarray(whole);
+  const closing = body === -1 ? 0 : body + CLOSING_LENGTH;
+  const crc = closing > 0 && closing <= tail.length ? checkedLine(tail, 0, closing, cursor.crc) : null;
+  const whole = crc === null ? 0 : closing;
+  const rest = tail.subarray(whole);
   const isTorn = isZero(rest) || (crc === null && tail[0] === OPENING);
-  if (!isTorn || (source.form !== 'plain' && tail.length > 0)) {
-    throw damaged(file, cursor, expecting, 'its newline is missing');
-  }
-  if (crc !== null) {
-    cursor.line += 1;
-    yield { buffer: tail, start: 0, end: whole, line: cursor.line, offset: cursor.offset };
-    cursor.crc = crc;
-    cursor.offset += whole;
-  }
-  const { line, offset } = cursor;
-  const end = source.form === 'plain' ? offset : source.end;
+  if (!isTorn || (source.form !== 'plain' && tail.length > 0)) throw fail('its newline is missing');
+  const offset = offsetBehind(cursor) + whole;
   const torn = source.form === 'plain' ? rest.length : source.size - source.end;
-  return { ...source, end, crc: cursor.crc, lines: line, offset, torn, unterminated: crc !== null };
+  const end = {
+    ...source,
+    end: source.form === 'plain' ? offset : source.end,
+    crc: crc ?? cursor.crc,
+    lines: cursor.line + (crc === null ? 0 : 1),
+    offset,
+    torn,
+    unterminated: crc !== null,
+  };
+  return { end, whole, crc };
 }
+
+/** Where the next line starts in the text. */
+const offsetBehind = ({ line, offset, next, start }: Cursor): number =>
+  line === 0 ? 0 : offset + next - start;
 
 const OPENING = 0x7b;
 
-function damaged(file: string, { line, offset }: Cursor, { seq }: Expecting, why: string): JournalError {
+function damaged(file: string, cursor: Cursor, { seq }: Expecting, why: string): JournalError {
   return new JournalError({
     file,
-    line: line + 1,
-    offset,
+    line: cursor.line + 1,
+    offset: offsetBehind(cursor),
     seq,
     what: `the line is damaged: ${why}`,
     todo: 'restore the file from a copy; everything before this line can still be read',
