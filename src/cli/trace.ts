@@ -6,7 +6,6 @@ import { stringify } from 'yaml';
 import { InputError } from '../trace/input-error.ts';
 import { loadMachineFile } from '../trace/machine-file/load.ts';
 import { parseNumber } from '../trace/machine-file/numbers.ts';
-import type { MachineFileInput } from '../trace/machine-file/schema.ts';
 import type { SlotInput } from '../trace/machine-file/smaps.ts';
 import { machineFromSmaps } from '../trace/machine-file/smaps.ts';
 import { traceFile } from '../trace/text/read.ts';
@@ -136,23 +135,20 @@ export interface MachineOptions {
  */
 export function machineCommand(options: MachineOptions, terminal: Terminal): number {
   const slots = options.slot.map(slotOf);
-  const host: MachineFileInput['host'] = {
-    kernel: options.kernel,
-    pageSize: options.pageSize,
-    cpu: { fwb: false, dic: false, lpa2: false, hardwareAccessFlag: false, ipaLimitBits: 40 },
-  };
   const given = {
-    host,
-    vm: 'guest',
+    name: 'guest',
     ipaBits: options.ipaBits,
     ...(options.pid === undefined ? {} : { pid: options.pid }),
   };
-  const { file, missing } = machineFromSmaps(textOf(options.smaps), slots, given, options.smaps);
+  const { vm, missing } = machineFromSmaps(textOf(options.smaps), slots, given, options.smaps);
   const todo = [
-    'host.cpu: smaps tells nothing of it; fill in what the host has (docs/machine-file.md)',
+    'host.cpu: null stands for what smaps does not tell; docs/machine-file.md says where to look',
     ...missing,
   ];
-  terminal.out(`${todo.map((line) => `# to fill in: ${oneLine(line)}\n`).join('')}${stringify(file)}`);
+  const cpu = { fwb: null, dic: null, lpa2: null, hardwareAccessFlag: null, ipaLimitBits: null };
+  const host = { kernel: options.kernel, pageSize: options.pageSize, cpu };
+  const file = stringify({ format: 'stagetwo-machine/1', host, vms: [vm] });
+  terminal.out(`${todo.map((line) => `# to fill in: ${oneLine(line)}\n`).join('')}${file}`);
   return 0;
 }
 

@@ -29,6 +29,8 @@ const DIMENSIONS: Readonly<
   kernel: { values: null, set: () => ({}) },
   device: { values: VARY_DEVICES, set: (value) => ({ device: value as NonNullable<Variant['device']> }) },
   fwb: { values: ['on', 'off'], set: (value) => ({ fwb: value === 'on' }) },
+  dic: { values: ['on', 'off'], set: (value) => ({ dic: value === 'on' }) },
+  gicv: { values: ['device', 'normal-nc'], set: (value) => (value === 'normal-nc' ? { gicv: value } : {}) },
   page: {
     values: ['4K', '16K', '64K'],
     set: (value) => ({ pageSize: (Number.parseInt(value, 10) * 1024) as NonNullable<Variant['pageSize']> }),
@@ -106,7 +108,8 @@ function combinations(dimensions: readonly Dimension[]): VariantChoice[] {
     (choices, { what, values }) =>
       choices.flatMap((choice) =>
         values.map((value) => {
-          const shown = what === 'fwb' ? `FWB ${value}` : what === 'thp' ? `THP ${value}` : value;
+          const prefix = { fwb: 'FWB ', dic: 'DIC ', thp: 'THP ', gicv: 'GICV ' }[what] ?? '';
+          const shown = `${prefix}${value}`;
           return {
             name: choice.name === '' ? shown : `${choice.name} ${shown}`,
             kernel: what === 'kernel' ? value : choice.kernel,

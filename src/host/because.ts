@@ -8,6 +8,7 @@ export const BECAUSE = {
   'device-pfn-without-flag': 'not RAM, and the VMA lacks VM_ALLOW_ANY_UNCACHED: Device-nGnRE',
   'kernel-before-normal-nc': 'this kernel maps every page that is not RAM as Device-nGnRE',
   'gicv-is-a-shared-peripheral': 'GICV is mapped by the kernel itself, always Device-nGnRE',
+  'what-if-gicv-normal-nc': 'what no kernel does, supposed here: GICV is mapped Normal-NC',
   'cacheable-pfnmap': 'a cacheable PFNMAP mapping on a host with FWB and DIC: Normal',
   'erratum-nc-to-ngnre': 'the NC to nGnRE erratum workaround ignores VM_ALLOW_ANY_UNCACHED',
   'change-pte-maps-read-only': 'the change_pte notifier maps the copied page read-only',

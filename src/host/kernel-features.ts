@@ -53,6 +53,11 @@ export interface KernelFeatures {
   readonly erratumNcToNgnre: boolean;
   /** GICC_DIR is trapped, so that GICV is mapped with 4 KiB only. Linux 6.19, 2608563b466b. */
   readonly gicvDirTrap: boolean;
+  /**
+   * A what-if that no kernel has: GICV is mapped Normal-NC, as the 6.9 change would have done without its exception
+   * for GICv2 (cover letter v9, 24 February 2024).
+   */
+  readonly gicvNormalNc: boolean;
   /** FSC 0x35 is injected into the guest (FEAT_LS64). Linux 7.0. */
   readonly injectsUnsupportedAtomic: boolean;
   /** IPA at or beyond the VM's size is answered before the trace event. Linux 5.18. */

@@ -31,6 +31,7 @@ const linux61: KernelFeatures = {
   s1ptwAlwaysWrites: false,
   erratumNcToNgnre: false,
   gicvDirTrap: false,
+  gicvNormalNc: false,
   injectsUnsupportedAtomic: false,
   ipaSizeInjection: true,
 };

@@ -50,7 +50,10 @@ export function mapVgicResources(work: Work): void {
     mapGicv(work, work.vm.vgic.gicc, work.host.gicv);
 }
 
-/** kvm_phys_addr_ioremap(): page by page, Device-nGnRE under every kernel, never a block, outside any memslot. */
+/**
+ * kvm_phys_addr_ioremap(): page by page, Device-nGnRE under every kernel, never a block, outside any memslot.
+ * Normal-NC is a what-if (KernelFeatures.gicvNormalNc).
+ */
 function mapGicv(work: Work, gicc: Ipa, gicv: { readonly pa: Pa; readonly size: number }): void {
   const { granule } = work.vm.geometry;
   // vgic_v2_cpuif_trap: a GICV that is not page-aligned is emulated by the hypervisor instead.
@@ -58,7 +61,9 @@ function mapGicv(work: Work, gicc: Ipa, gicv: { readonly pa: Pa; readonly size: 
   const size = work.host.features.gicvDirTrap ? CPU_INTERFACE_PAGE : gicv.size;
   // With larger pages the guest's frame may start inside one: the whole page is mapped, from its start.
   const first = alignDown(gicc, granule);
-  const attributes = leafAttributes(work.host.cpu.fwb, { write: true, exec: false, type: 'device' });
+  const { gicvNormalNc } = work.host.features;
+  const type = gicvNormalNc ? 'normal-nc' : 'device';
+  const attributes = leafAttributes(work.host.cpu.fwb, { write: true, exec: false, type });
   for (let offset = 0; first + offset < gicc + size; offset += granule) {
     const ipa = (first + offset) as Ipa;
     breakBeforeMake(work, ipa, 3);
@@ -69,7 +74,7 @@ function mapGicv(work: Work, gicc: Ipa, gicv: { readonly pa: Pa; readonly size: 
       level: 3,
       pa: (gicv.pa + offset) as Pa,
       attributes,
-      because: 'gicv-is-a-shared-peripheral',
+      because: gicvNormalNc ? 'what-if-gicv-normal-nc' : 'gicv-is-a-shared-peripheral',
     });
   }
 }

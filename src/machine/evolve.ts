@@ -6,45 +6,55 @@ import { evolveDevice } from '../devices/evolve.ts';
 import type { DeviceState } from '../devices/state.ts';
 import { initialDevice } from '../devices/state.ts';
 import { evolveVcpu, initialVcpu } from '../guest/evolve.ts';
+import type { VcpuState } from '../guest/state.ts';
 import { evolveHost, evolveVm, initialHost, initialVm } from '../host/evolve.ts';
 import type { VmState } from '../host/state.ts';
 import type { MachineEvent } from './events.ts';
 import { withDevice } from './interconnect.ts';
 import type { MachineState } from './state.ts';
 
-export function evolve(state: MachineState, event: MachineEvent): void {
+/** Lets a change run on the slices it concerns: on objects that change in place, or on drafts of them alone. */
+export interface Slices {
+  machine(change: (state: MachineState) => void): void;
+  vm(id: number, change: (vm: VmState) => void): void;
+  vcpu(id: number, change: (vcpu: VcpuState) => void): void;
+  device(id: number, change: (device: DeviceState) => void): void;
+}
+
+/** Changes `state` in place, which may be a draft. */
+export function slicesOf(state: MachineState): Slices {
+  const on = <S>(slice: S | undefined, change: (slice: S) => void): void => {
+    if (slice !== undefined) change(slice);
+  };
+  return {
+    machine: (change) => change(state),
+    vm: (id, change) => on(state.vms[id], change),
+    vcpu: (id, change) => on(state.vcpus[id], change),
+    device: (id, change) => on(state.devices[id], change),
+  };
+}
+
+/** Changes a state, plain or a draft. */
+export const evolve = (state: MachineState, event: MachineEvent): void =>
+  evolveSlices(slicesOf(state), event);
+
+/** Total over the union; a slice that does not exist is left alone. */
+export function evolveSlices(slices: Slices, event: MachineEvent): void {
   switch (event.type) {
     case 'host-booted':
-      state.host = initialHost(event);
-      return;
     case 'vm-created':
-      if (state.host !== null) state.vms[event.vm] = initialVm(state.host, event);
-      return;
     case 'vcpu-created':
-      state.vcpus[event.vcpu] = initialVcpu(event);
-      return;
-    case 'pci-command-written':
-      if (state.host !== null) evolveHost(state.host, event);
-      evolveNamed(state, event);
-      return;
     case 'device-plugged':
-      plug(state, event);
+    case 'vgic-created':
+    case 'pci-command-written':
+      slices.machine((state) => evolveMachine(state, event));
       return;
-    case 'vgic-created': {
-      const vm = state.vms[event.vm];
-      if (vm === undefined) return;
-      evolveVm(vm, event);
-      for (const device of state.devices) initialiseVgic(device, event.vm, vm);
-      return;
-    }
     case 'mmio-window-opened':
     case 'interrupt-line-changed':
     case 'device-read':
-    case 'device-written': {
-      const device = state.devices[event.device];
-      if (device !== undefined) evolveDevice(device, event);
+    case 'device-written':
+      slices.device(event.device, (device) => evolveDevice(device, event));
       return;
-    }
     case 'access-issued':
     case 'access-completed':
     case 'stage1-faulted':
@@ -59,20 +69,64 @@ export function evolve(state: MachineState, event: MachineEvent): void {
     case 'transaction-answered':
     case 'store-buffered':
     case 'store-lines-drained':
-    case 'store-lines-closed': {
-      const vcpu = state.vcpus[event.vcpu];
-      if (vcpu !== undefined) evolveVcpu(vcpu, event);
+    case 'store-lines-closed':
+      slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
-    }
     case 'mmio-answered':
     case 'transaction-issued':
     case 'transaction-unclaimed':
     case 'barrier-executed':
     case 'program-ended':
+    case 'guest-reentered':
+    case 'vmm-called':
+    case 'vmm-call-returned':
+    case 'vcpu-run':
+    case 'instruction-skipped':
+    case 'mmio-exited':
+    case 'mmio-handled':
       return;
-    default: {
+    default:
+      slices.vm(event.vm, (vm) => evolveVm(vm, event));
+  }
+}
+
+type MachineWide = Extract<
+  MachineEvent,
+  {
+    type:
+      | 'host-booted'
+      | 'vm-created'
+      | 'vcpu-created'
+      | 'device-plugged'
+      | 'vgic-created'
+      | 'pci-command-written';
+  }
+>;
+
+/** Events that make slices or concern several. */
+function evolveMachine(state: MachineState, event: MachineWide): void {
+  switch (event.type) {
+    case 'host-booted':
+      state.host = initialHost(event);
+      return;
+    case 'vm-created':
+      if (state.host !== null) state.vms[event.vm] = initialVm(state.host, event);
+      return;
+    case 'vcpu-created':
+      state.vcpus[event.vcpu] = initialVcpu(event);
+      return;
+    case 'device-plugged':
+      plug(state, event);
+      return;
+    case 'pci-command-written':
+      if (state.host !== null) evolveHost(state.host, event);
+      evolveNamed(state, event);
+      return;
+    case 'vgic-created': {
       const vm = state.vms[event.vm];
-      if (vm !== undefined) evolveVm(vm, event);
+      if (vm === undefined) return;
+      evolveVm(vm, event);
+      for (const device of state.devices) initialiseVgic(device, event.vm, vm);
     }
   }
 }

@@ -16,6 +16,10 @@ export interface Variant {
   readonly device?: VaryDevice;
   /** FEAT_S2FWB. */
   readonly fwb?: boolean;
+  /** CTR_EL0.DIC: no instruction cache maintenance is needed. */
+  readonly dic?: boolean;
+  /** What if: the host maps GICV Normal-NC, which no kernel does. */
+  readonly gicv?: 'normal-nc';
   /** Host page size and stage-2 granule in bytes. */
   readonly pageSize?: 4096 | 16384 | 65536;
   readonly thp?: 'always' | 'madvise' | 'never';

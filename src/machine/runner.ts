@@ -53,8 +53,8 @@ const PARKS: ReadonlySet<string> = new Set(['stage2-faulted', 'stage2-map-begun'
  * @throws RangeError for a kernel without a preset, a story that contradicts itself, or a schedule that does not fit
  */
 export function runScenario(scenario: Scenario, options: RunOptions = {}): ScenarioRun {
-  const kernel = presetOf(options.kernel);
   const { vary = {}, seed = 1 } = options;
+  const kernel = whatIf(presetOf(options.kernel), vary);
   const told = tellScenario(scenario);
   const definition = definitionOf(told, vary);
   const setup = setUp(definition, placeDevices(definition.devices), kernel, hostOptions(options));
@@ -97,6 +97,12 @@ function presetOf(name: string | undefined): KernelPreset {
   );
 }
 
+/** The preset with what a variant supposes of it. */
+function whatIf(preset: KernelPreset, { gicv }: Variant): KernelPreset {
+  if (gicv === undefined) return preset;
+  return { ...preset, features: { ...preset.features, gicvNormalNc: true } };
+}
+
 function definitionOf(told: Told, vary: Variant): Definition {
   const definition = varied(told.definition, vary.device);
   const { onRunError } = vary;
@@ -105,8 +111,9 @@ function definitionOf(told: Told, vary: Variant): Definition {
 }
 
 function hostOptions({ cpu = {}, vary = {} }: RunOptions) {
-  const { pageSize = 4096, thp = 'always', fwb = cpu.fwb ?? DEFAULT_CPU.fwb } = vary;
-  return { pageSize, thp, cpu: { ...DEFAULT_CPU, ...cpu, fwb } } as const;
+  const { pageSize = 4096, thp = 'always' } = vary;
+  const { fwb = cpu.fwb ?? DEFAULT_CPU.fwb, dic = cpu.dic ?? DEFAULT_CPU.dic } = vary;
+  return { pageSize, thp, cpu: { ...DEFAULT_CPU, ...cpu, fwb, dic } } as const;
 }
 
 const programsOf = ({ vms }: Definition): number => vms.reduce((sum, vm) => sum + vm.programs.size, 0);

@@ -28,6 +28,8 @@ export interface Assignment {
   readonly readonly: boolean;
   /** Null for the device's own driver. */
   readonly as: MapAs | null;
+  /** How the VMM's mapping is aligned: `natural` to its size, `page` off every block. */
+  readonly alignment: 'natural' | 'page';
 }
 
 export interface VmDefinition {

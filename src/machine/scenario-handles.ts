@@ -71,6 +71,11 @@ export interface AssignOptions {
   readonly readonly?: boolean;
   /** How the VMM maps it, if not through the device's own driver. */
   readonly as?: MapAs;
+  /**
+   * Where mmap() puts the VMM's mapping: `natural` is congruent with the physical address, as QEMU asks for since 9.2;
+   * `page` is a page off, as any older VMM may get it. `natural` unless given.
+   */
+  readonly alignment?: 'natural' | 'page';
 }
 
 export interface VcpuHandle {
@@ -174,7 +179,7 @@ function vgicOf(wanted: VmOptions['vgic']): Vgic | null {
 }
 
 function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): RegionHandle {
-  const { at, readonly = false, as = null } = options;
+  const { at, readonly = false, as = null, alignment = 'natural' } = options;
   const place = `${region.name} at ${hex(at)} of VM '${vm.name}'`;
   if (at % PAGE !== 0) throw new RangeError(`${place}: a memslot starts at a multiple of the page size`);
   const taken = [
@@ -185,7 +190,7 @@ function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): Re
   if (at + region.size > 2 ** vm.ipaBits) {
     throw new RangeError(`${place}: ends beyond the ${vm.ipaBits} bits of IPA; give the VM more ipaBits`);
   }
-  vm.assignments.push({ region, ipa: ipa(at), readonly, as });
+  vm.assignments.push({ region, ipa: ipa(at), readonly, as, alignment });
   return regionHandle(vm.name, region.name, ipa(at), region.size);
 }
 

@@ -197,8 +197,8 @@ function assigned(
   }
   const { backing } = result;
   const size = alignUp(region.size, pageSize);
-  const hva: Hva = space.map(size, backing.pa);
-  const { readonly } = assignment;
+  const { readonly, alignment } = assignment;
+  const hva: Hva = space.map(size, backing.pa + (alignment === 'page' ? pageSize : 0));
   // Slot 0 is RAM; a region's slot follows its place among the VM's regions.
   const slot = { kind: 'set-memslot', slot: before + 1, ipa, size, hva, readonly, logDirty: false } as const;
   const mmap = called({ kind: 'mmap', hva, size, prot: 'read-write', backing });

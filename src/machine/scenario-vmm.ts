@@ -14,7 +14,7 @@ export type VmmOp =
   | { readonly kind: 'pci-command'; readonly device: string; readonly memory: boolean }
   | { readonly kind: 'mprotect'; readonly region: AssignedRegion; readonly prot: Prot }
   | { readonly kind: 'munmap'; readonly region: AssignedRegion }
-  | { readonly kind: 'delete-slot' | 'add-slot'; readonly region: AssignedRegion }
+  | { readonly kind: 'delete-slot' | 'add-slot' | 'log-dirty'; readonly region: AssignedRegion }
   | ({ readonly kind: 'irq-line'; readonly vm: string } & IrqLine)
   | { readonly kind: 'raise' | 'await'; readonly signal: string };
 
@@ -50,6 +50,8 @@ export interface Vmm {
   deleteSlot(region: AssignedRegion): VmmSteps;
   /** The slot as it was assigned. */
   addSlot(region: AssignedRegion): VmmSteps;
+  /** KVM_MEM_LOG_DIRTY_PAGES on the slot, as live migration begins; EINVAL for a PFNMAP region. */
+  logDirty(region: AssignedRegion): VmmSteps;
   /** KVM_IRQ_LINE of a VM with a vGICv2; EINVAL for others. */
   irqLine(vm: { readonly name: string }, line: IrqLine): VmmSteps;
   raise(signal: Signal): VmmSteps;
@@ -73,6 +75,7 @@ export const VMM: Vmm = {
   munmap: (region) => one({ kind: 'munmap', region }),
   deleteSlot: (region) => one({ kind: 'delete-slot', region }),
   addSlot: (region) => one({ kind: 'add-slot', region }),
+  logDirty: (region) => one({ kind: 'log-dirty', region }),
   irqLine: ({ name }, line) => one({ kind: 'irq-line', vm: name, ...line }),
   raise: ({ signal }) => one({ kind: 'raise', signal }),
   await: ({ signal }) => one({ kind: 'await', signal }),

@@ -182,6 +182,8 @@ function callOf(op: RegionAction, slot: VmmCall & { kind: 'set-memslot' }): VmmC
       return { ...slot, size: 0 };
     case 'add-slot':
       return slot;
+    case 'log-dirty':
+      return { ...slot, logDirty: true };
   }
 }
 

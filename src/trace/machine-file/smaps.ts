@@ -94,22 +94,17 @@ const PROT: Readonly<Record<string, Vma['prot']>> = {
 const toHex = (value: number): string => `0x${value.toString(16)}`;
 
 /**
- * A machine file with the VMAs that the slots use. Host facts are not in smaps: `host` is taken as given.
+ * The VM of a machine file, with the VMAs that its slots use; the host's facts are not in smaps.
  * @param slots the VMM's memory map, each slot inside one VMA or several
- * @returns the file's fields, and one line for each thing that is still to be filled in
+ * @returns the VM's fields, and one line for each thing that is still to be filled in
  * @throws InputError if smaps holds no mapping, or none at a slot's hva
  */
 export function machineFromSmaps(
   smaps: string,
   slots: readonly SlotInput[],
-  given: {
-    readonly host: MachineFileInput['host'];
-    readonly vm: string;
-    readonly pid?: number;
-    readonly ipaBits: number;
-  },
+  given: { readonly name: string; readonly pid?: number; readonly ipaBits: number },
   where = 'smaps',
-): { readonly file: MachineFileInput; readonly missing: readonly string[] } {
+): { readonly vm: MachineFileInput['vms'][number]; readonly missing: readonly string[] } {
   const mappings = parseSmaps(smaps, where);
   const missing: string[] = [];
   const used = mappings.filter(({ start, end }) =>
@@ -132,9 +127,7 @@ export function machineFromSmaps(
     return { start: toHex(vma.start), end: toHex(vma.end), prot, backing };
   });
   const vm = {
-    name: given.vm,
-    ...(given.pid === undefined ? {} : { pid: given.pid }),
-    ipaBits: given.ipaBits,
+    ...given,
     slots: slots.map(({ slot, ipa, size, hva }) => ({
       slot,
       ipa: toHex(ipa),
@@ -143,5 +136,5 @@ export function machineFromSmaps(
     })),
     vmas,
   };
-  return { file: { format: 'stagetwo-machine/1', host: given.host, vms: [vm] }, missing };
+  return { vm, missing };
 }
