@@ -3,6 +3,7 @@
 // starts fast.
 
 import { CommanderError } from 'commander';
+import { JournalError } from '../record/journal/error.ts';
 import { InputError } from '../trace/input-error.ts';
 import { createProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
@@ -39,7 +40,7 @@ export async function main(argv: readonly string[], terminal: Terminal = process
 /** One line for anything that stops a command. An error nobody foresaw shows its stack only when asked to. */
 function complaint(error: unknown, argv: readonly string[]): string {
   const isDebug = process.env.STAGETWO_DEBUG !== undefined;
-  if (error instanceof InputError) {
+  if (error instanceof InputError || error instanceof JournalError) {
     const cause = isDebug && error.cause instanceof Error ? `\n${error.cause.stack}` : '';
     return `${oneLine(error.message, 600)}${cause}`;
   }

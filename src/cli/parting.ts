@@ -16,7 +16,7 @@ export interface Parting {
 const SETUP: ReadonlySet<MachineEvent['type']> = new Set(['host-booted', 'device-plugged', 'vm-created']);
 
 /** Null where the two runs went the same way. */
-export function partingOf(a: ScenarioRun, b: ScenarioRun): Parting | null {
+export function partingOf(a: Pick<ScenarioRun, 'events'>, b: Pick<ScenarioRun, 'events'>): Parting | null {
   const left = a.events.filter(({ type }) => !SETUP.has(type));
   const right = b.events.filter(({ type }) => !SETUP.has(type));
   const length = Math.max(left.length, right.length);

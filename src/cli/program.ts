@@ -1,33 +1,12 @@
 // The commands with their arguments, options and examples; what each does is in a file of its own, loaded on
 // demand.
 
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import type { Context } from './option-words.ts';
+import { examples, JOURNAL_OPTION, JSON_OPTION, repeated, wholeNumber } from './option-words.ts';
+import { addRecordCommands } from './record-commands.ts';
 import type { Terminal } from './terminal.ts';
-
-export interface Context {
-  readonly terminal: Terminal;
-  /** Reports the exit status; the highest reported one counts. */
-  readonly exitWith: (status: number) => void;
-}
-
-/** Commander knows no examples: they follow its help as text. */
-function examples(lines: readonly (readonly [command: string, what: string])[]) {
-  return () =>
-    ['', 'Examples:', ...lines.flatMap(([command, what]) => [`  # ${what}`, `  ${command}`])].join('\n');
-}
-
-const repeated = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
-    throw new InvalidArgumentError('Give a whole number from 0.');
-  }
-  return value;
-}
-
-const JSON_OPTION = ['--json', 'print one JSON document'] as const;
 
 export function createProgram(terminal: Terminal, exitWith: (status: number) => void): Command {
   const context: Context = { terminal, exitWith };
@@ -62,7 +41,9 @@ export function createProgram(terminal: Terminal, exitWith: (status: number) => 
     );
   addRun(program, context);
   addCompare(program, context);
+  addHunt(program, context);
   addReplay(program, context);
+  addRecordCommands(program, context);
   addMatrix(program, context);
   addKernels(program, context);
   addHeadline(program, context);
@@ -77,6 +58,7 @@ function addRun(program: Command, { terminal, exitWith }: Context): void {
     .option('-k, --kernel <name>', 'kernel preset; repeat for several (default: the newest)', repeated)
     .option('--seed <n>', 'seed of every choice left open', wholeNumber)
     .option('--events', 'list every event with its cause')
+    .option(...JOURNAL_OPTION)
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -121,12 +103,38 @@ function addCompare(program: Command, { terminal, exitWith }: Context): void {
     });
 }
 
+function addHunt(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('hunt')
+    .description('search what processors may do for a behaviour that breaks a scenario')
+    .argument('<scenario>', 'file, name of a file in scenarios/, or a finding that was saved')
+    .option('-k, --kernel <name>', 'kernel preset (default: the newest)')
+    .option('--vary <what=a>', 'what differs, such as gicv=normal-nc; repeat for several', repeated)
+    .option('--seed <n>', 'seed of what is drawn', wholeNumber)
+    .option('--runs <n>', 'most runs (default: 2000)', wholeNumber)
+    .option('--save <file>', 'write what repeats the finding, as JSON')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples([
+        ['stagetwo hunt gicv-iar --vary gicv=normal-nc', 'the read that loses an interrupt'],
+        ['stagetwo hunt gicv-iar', 'why no kernel maps GICV so: as Device there is one behaviour'],
+        ['stagetwo hunt frame-buffer --runs 500 --seed 7', 'a BAR that may be Normal-NC'],
+      ]),
+    )
+    .action(async (scenario: string, options) => {
+      const { hunt } = await import('./hunt.ts');
+      exitWith(await hunt(scenario, options, terminal));
+    });
+}
+
 function addReplay(program: Command, { terminal, exitWith }: Context): void {
   program
     .command('replay')
     .description('replay captures of real kernels and compare every prediction')
     .argument('<bundle...>', 'directories with a machine.json and, to compare with, an expected.json')
     .option('-k, --kernel <name>', 'predict for this kernel preset instead of the captured one')
+    .option(...JOURNAL_OPTION)
     .option(...JSON_OPTION)
     .addHelpText(
       'after',

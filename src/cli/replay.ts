@@ -3,19 +3,26 @@
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { HandlerError } from '../bus/bus.ts';
 import type { Divergence } from '../trace/bundle/check.ts';
+import type { Bundle } from '../trace/bundle/load.ts';
 import { loadBundle } from '../trace/bundle/load.ts';
 import type { ReplayReport } from '../trace/bundle/report.ts';
 import { reportOf } from '../trace/bundle/report.ts';
 import { InputError } from '../trace/input-error.ts';
+import type { JournalOut } from './journal-out.ts';
+import { fileHash, journalOut } from './journal-out.ts';
 import { kernelNamed } from './kernel-name.ts';
 import type { TimedReport } from './replay-report.ts';
 import { replayLines, replayTable } from './replay-report.ts';
+import { machineFileIn } from './run-source.ts';
 import type { Terminal } from './terminal.ts';
 import { toJson } from './words.ts';
 
 export interface ReplayOptions {
   readonly kernel?: string;
+  /** File for a journal of the replay. */
+  readonly journal?: string;
   readonly json?: boolean;
 }
 
@@ -30,9 +37,13 @@ export async function replay(
   terminal: Terminal,
 ): Promise<number> {
   if (options.kernel !== undefined) kernelNamed(options.kernel);
+  if (options.journal !== undefined && directories.length > 1) {
+    const what = `a journal is of one run, and there are ${directories.length} bundles`;
+    throw new InputError('--journal', what, 'name one bundle');
+  }
   const reports = directories.map((directory, index) => {
     terminal.progress(`replaying ${directory} (${index + 1} of ${directories.length})`);
-    return replayOne(directory, options.kernel);
+    return replayOne(directory, options);
   });
   const [first, ...others] = reports;
   if (first === undefined) return 0;
@@ -45,28 +56,45 @@ export async function replay(
   return reports.some(({ divergences }) => divergences > 0) ? 1 : 0;
 }
 
-function replayOne(directory: string, kernel: string | undefined): TimedReport {
+function replayOne(directory: string, { kernel, journal }: ReplayOptions): TimedReport {
   checkDirectory(directory);
   const started = process.hrtime.bigint();
-  const report = reportUnder(directory, kernel);
+  const report = reportUnder(directory, kernel, journal);
   const seconds = Number((process.hrtime.bigint() - started) / 1000n) / 1e6;
   return { ...report, seconds };
 }
 
-/** A machine that the kernel cannot have, such as 52 bits of IPA without LPA2, is a fault of what was asked. */
-function reportUnder(directory: string, kernel: string | undefined): ReplayReport {
+/** What the simulated machine refuses, such as 52 bits of IPA without LPA2, is a fault of what was asked. */
+function reportUnder(
+  directory: string,
+  kernel: string | undefined,
+  journalFile: string | undefined,
+): ReplayReport {
   const bundle = loadBundle(directory);
+  const journal = journalOf(bundle, kernel, journalFile);
   try {
-    return reportOf(bundle, kernel);
+    return reportOf(bundle, kernel, journal?.onSimulation);
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const name = kernel ?? bundle.machine.host.kernel.version;
+    const cause = error instanceof HandlerError ? error.cause : error;
+    if (cause instanceof InputError) throw cause;
+    if (!(cause instanceof RangeError)) throw error;
+    const host = `kernel ${kernel ?? bundle.machine.host.kernel.version}`;
     throw new InputError(
       directory,
-      `kernel ${name} cannot be this host: ${error.message}`,
-      'name another kernel',
+      `cannot be replayed under ${host}: ${cause.message}`,
+      'check machine.json',
     );
+  } finally {
+    journal?.close();
   }
+}
+
+function journalOf(bundle: Bundle, kernel: string | undefined, file: string | undefined): JournalOut | null {
+  if (file === undefined) return null;
+  const { directory, machine } = bundle;
+  const preset = kernel ?? machine.host.kernel.version;
+  const hash = fileHash(machineFileIn(directory) ?? directory);
+  return journalOut(file, { source: directory, hash, seed: null, preset });
 }
 
 /** Tells the usual slips apart before a file is opened: a typo, a file, a folder of bundles. */

@@ -144,7 +144,7 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
   }
 }
 
-/** `8 completed`, or the parts where not all went the same way: `3 completed, KVM_RUN failed`. */
+/** `8 completed`, and where not all went the same way the parts: `3 completed, KVM_RUN failed`. */
 export function groupOutcome({ accesses }: AccessGroup): { readonly text: string; readonly tone: Tone } {
   const parts: { text: string; tone: Tone; count: number }[] = [];
   for (const access of accesses) {

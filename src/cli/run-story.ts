@@ -16,6 +16,7 @@ import {
   leafShape,
   leafType,
   regionsTouched,
+  shortWords,
   styled,
   toneOf,
 } from './run-facts.ts';
@@ -69,7 +70,7 @@ function regionLines(run: ScenarioRun, region: RegionReport, { columns: width, s
     ['size', `${leafShape(leaf)}${leaf.sizeBecause === null ? '' : `; ${ruleText(leaf.sizeBecause)}`}`],
     ...leaf.combined.map((type): [string, Cell] => [
       'combined',
-      { text: type, style: styled(style, toneOf(type)) },
+      { text: shortWords(type), style: styled(style, toneOf(type)) },
     ]),
   ]);
   return [heading, ...facts(rows, { width, indent: 2, headerStyle: style.dim })];
@@ -93,10 +94,13 @@ function accessLines(vm: VmReport, { columns: width, style }: Terminal): string[
 }
 
 function accessRows(group: AccessGroup, style: Terminal['style']): Cell[][] {
-  const { text, tone } = groupOutcome(group);
+  const { tone, text: outcomes } = groupOutcome(group);
   const { accesses, step, size } = group;
+  // How many there are stands before them already.
+  const text = outcomes.includes(', ') ? outcomes : outcomes.replace(/^[\d,]+ /, '');
   const last = accesses.at(-1);
-  const type = last?.outcome === 'completed' && last.combined !== null ? `, ${last.combined}` : '';
+  const type =
+    last?.outcome === 'completed' && last.combined !== null ? `, ${shortWords(last.combined)}` : '';
   const read = accesses.length === 1 && last?.value != null ? ` = ${hex(last.value)}` : '';
   const times = accesses.length === 1 ? '' : `${grouped(accesses.length)} x `;
   const every = step === size || accesses.length === 1 ? '' : step === 0 ? ', again' : `, every ${hex(step)}`;

@@ -1,9 +1,13 @@
 // `stagetwo run`: one scenario under one kernel or several, each run told as a story.
 
+import { resolve } from 'node:path';
 import type { ScenarioRun } from '../machine/report.ts';
 import { runScenario } from '../machine/runner.ts';
 import type { Outline } from '../machine/scenario.ts';
 import { outline } from '../machine/scenario.ts';
+import { InputError } from '../trace/input-error.ts';
+import type { JournalOut } from './journal-out.ts';
+import { fileHash, journalOut } from './journal-out.ts';
 import { kernelNamed, newestKernel } from './kernel-name.ts';
 import { runDocument } from './run-document.ts';
 import { eventLines, storyLines } from './run-story.ts';
@@ -15,6 +19,8 @@ export interface RunOptions {
   readonly kernel?: readonly string[];
   readonly seed?: number;
   readonly events?: boolean;
+  /** File for a journal of the run. */
+  readonly journal?: string;
   readonly json?: boolean;
 }
 
@@ -25,11 +31,22 @@ export interface RunOptions {
  */
 export async function run(argument: string, options: RunOptions, terminal: Terminal): Promise<number> {
   const kernels = (options.kernel ?? [newestKernel()]).map((name) => kernelNamed(name).name);
+  if (options.journal !== undefined && kernels.length > 1) {
+    const what = `a journal is of one run, and ${kernels.length} kernels are asked for`;
+    throw new InputError('--journal', what, 'give one --kernel');
+  }
   const { path, scenario } = await loadScenario(argument);
   const seed = options.seed === undefined ? {} : { seed: options.seed };
   const runs = kernels.map((kernel, index): ScenarioRun => {
     terminal.progress(`running ${path} on ${kernel} (${index + 1} of ${kernels.length})`);
-    return inScenario(path, () => runScenario(scenario, { kernel, ...seed }));
+    const journal = journalOf(path, kernel, options);
+    try {
+      return inScenario(path, () =>
+        runScenario(scenario, { kernel, ...seed, onSimulation: (it) => journal?.onSimulation(it) }),
+      );
+    } finally {
+      journal?.close();
+    }
   });
   const withEvents = options.events === true;
   if (options.json === true) {
@@ -44,6 +61,11 @@ export async function run(argument: string, options: RunOptions, terminal: Termi
     terminal.out(`${blocks.map((lines) => lines.join('\n')).join('\n\n\n')}\n`);
   }
   return runs.every(({ ok }) => ok) ? 0 : 1;
+}
+
+function journalOf(path: string, kernel: string, { journal, seed = 1 }: RunOptions): JournalOut | null {
+  if (journal === undefined) return null;
+  return journalOut(journal, { source: path, hash: fileHash(resolve(path)), seed, preset: kernel });
 }
 
 /** A run without expectations is not one that went well: where there are any is said. */

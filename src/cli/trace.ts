@@ -75,7 +75,7 @@ export function traceLines(path: string, report: TraceReport, seconds: number, t
         .map(([name, n]) => `${grouped(n)} ${oneLine(name, 40)}`)
         .join(', '),
     ],
-    ['vCPUs', vms.map(({ name, vcpus }) => `${vcpus} of ${oneLine(name, 64)}`).join(', ')],
+    ['vCPU threads', vms.map(({ name, vcpuTasks }) => `${vcpuTasks} of ${oneLine(name, 64)}`).join(', ')],
     ['notifiers', `${grouped(notifiers.seen)}, of which ${grouped(notifiers.applied)} hit a slot`],
     ...(report.lost > 0
       ? [['lost', `${count(report.lost, 'line')} say that events were lost`] as [string, string]]

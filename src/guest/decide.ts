@@ -9,14 +9,18 @@ import { encodeAbort } from '../arch/esr.ts';
 import { alignmentFault, permits } from '../arch/permits.ts';
 import type { PaRange } from '../arch/transaction.ts';
 import { rangeAt } from '../arch/transaction.ts';
-import { accessDevice, continueAccess, drainAll } from './device-access.ts';
+import type { Choose } from './choices.ts';
+import { TYPICAL } from './choices.ts';
+import { accessDevice, continueAccess } from './device-access.ts';
+import { drainAll } from './drain.ts';
 import { completed, issued } from './emit.ts';
-import type { Barrier, GuestBecause, GuestEvent } from './events.ts';
+import type { Barrier, GuestBecause, GuestEvent, Translation } from './events.ts';
 import type { TransactionAnswer } from './evolve.ts';
 import type { Stage2Regime } from './mmu.ts';
 import { stage1Of, translateStage2 } from './mmu.ts';
 import { transactionsOf } from './pieces.ts';
 import { registerValue } from './register-value.ts';
+import { speculativeRead } from './speculation.ts';
 import type { VcpuState } from './state.ts';
 
 /** What a vCPU reacts to besides its own events: words of the host, and answers of devices and the VMM. */
@@ -51,6 +55,8 @@ export const GUEST_HEARS = [
 export interface GuestRegime extends Stage2Regime {
   /** Sorted, without overlap; everything else is RAM, where an access completes at once. */
   readonly interconnect: readonly PaRange[];
+  /** Who takes the choices that memory types leave; a typical processor if absent. */
+  readonly choose?: Choose;
 }
 
 /** @param id number of the vCPU's slice */
@@ -60,12 +66,13 @@ export function decideGuest(
   regime: GuestRegime,
   input: GuestInput,
 ): GuestEvent[] {
+  const { choose = TYPICAL } = regime;
   switch (input.type) {
     case 'barrier-executed':
-      return barrier(vcpu, id, input.barrier);
+      return barrier(vcpu, id, input.barrier, choose);
     case 'program-ended':
     case 'run-failed':
-      return drainAll(vcpu, id, 'finite-time');
+      return drainAll(vcpu, id, 'finite-time', choose);
     default:
       return vcpu.pending === null ? [] : goOn(vcpu, id, regime, input, vcpu.pending);
   }
@@ -94,10 +101,12 @@ function goOn(
 }
 
 /** DMB and DSB drain; DGH only says that merging across it is not worth waiting for (DDI0487 C6.2 DGH). */
-function barrier(vcpu: VcpuState, id: number, kind: Barrier): GuestEvent[] {
+function barrier(vcpu: VcpuState, id: number, kind: Barrier, choose: Choose): GuestEvent[] {
   if (vcpu.storeBuffer.lines.length === 0 || kind === 'ISB') return [];
-  if (kind === 'DGH') return [{ type: 'store-lines-closed', vm: vcpu.vm, vcpu: id }];
-  return drainAll(vcpu, id, 'barrier');
+  if (kind === 'DGH') {
+    return choose('dgh', 2) === 0 ? [{ type: 'store-lines-closed', vm: vcpu.vm, vcpu: id }] : [];
+  }
+  return drainAll(vcpu, id, 'barrier', choose);
 }
 
 function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
@@ -131,23 +140,40 @@ function throughStage2(
   }
   const { pa, level, combined } = result;
   const translation = { pa, level, combined };
-  const done = isDevice(regime, pa)
-    ? accessDevice(vcpu, id, access, translation)
-    : [completed(vcpu, id, access, { translation })];
+  const route = routeOf(regime, pa);
+  const done =
+    route === undefined
+      ? [completed(vcpu, id, access, { translation })]
+      : toDevice(vcpu, id, regime, access, translation, route);
   return result.setsAccessFlag ? [{ type: 'access-flag-set', vm, vcpu: id, ipa: address }, ...done] : done;
 }
 
-const isDevice = ({ interconnect }: GuestRegime, pa: Pa): boolean =>
-  interconnect.length > 0 && rangeAt(interconnect, pa) !== undefined;
+const routeOf = ({ interconnect }: GuestRegime, pa: Pa): PaRange | undefined =>
+  interconnect.length === 0 ? undefined : rangeAt(interconnect, pa);
+
+/** To a device: what somebody chose to read before it, then the access itself. */
+function toDevice(
+  vcpu: VcpuState,
+  id: number,
+  { choose = TYPICAL, geometry }: GuestRegime,
+  access: Access,
+  translation: Translation,
+  route: PaRange,
+): GuestEvent[] {
+  const read = speculativeRead(translation, geometry.granule, route, choose);
+  const events = accessDevice(vcpu, id, access, translation, choose);
+  return read === undefined ? events : [issued(vcpu, id, read, 'speculative-read'), ...events];
+}
 
 /** PRFM takes no fault; where the combined type permits speculation it reads (DDI0487 B2.10.1, B2.10.2). */
 function prefetch(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
   const done = completed(vcpu, id, access, { because: 'prefetch-never-faults' });
   if (access.ipa === null || regime.interconnect.length === 0) return [done];
   const result = translateStage2(regime, vcpu.stage1, access, access.ipa);
-  if (result.kind === 'faulted' || !isDevice(regime, result.pa)) return [done];
+  if (result.kind === 'faulted' || routeOf(regime, result.pa) === undefined) return [done];
   const { type } = result.combined;
-  if (!permits(type).speculativeReads.value) return [done];
+  const { choose = TYPICAL } = regime;
+  if (!permits(type).speculativeReads.value || choose('prefetch', 2) === 1) return [done];
   const reads = transactionsOf(access, result.pa, type, false);
   return [...reads.map((read) => issued(vcpu, id, read, 'speculative-read')), done];
 }

@@ -7,37 +7,39 @@ import { isCacheMaintenance, isWrite } from '../arch/access.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
 import { permits } from '../arch/permits.ts';
 import type { Transaction } from '../arch/transaction.ts';
+import { bufferStore, buffersStore } from './buffered-store.ts';
+import type { Choose } from './choices.ts';
+import { TYPICAL } from './choices.ts';
+import { drain, drainEarly } from './drain.ts';
 import { completed, issued } from './emit.ts';
-import type { GuestEvent, TransactionBecause, Translation } from './events.ts';
+import type { GuestEvent, Translation } from './events.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
 import { registerValue } from './register-value.ts';
 import type { VcpuState } from './state.ts';
-import type { Line } from './store-buffer.ts';
-import {
-  byLine,
-  isFull,
-  LINES,
-  lineFor,
-  newestLine,
-  overlapping,
-  withElders,
-  withoutLines,
-  withStore,
-  writesOf,
-} from './store-buffer.ts';
+import type { BufferedStore } from './store-buffer.ts';
+import { forwardable, overlapping } from './store-buffer.ts';
 
-/** @param id number of the vCPU's slice */
+/** @param id number of the vCPU's slice @param choose who takes the choices that the type leaves */
 export function accessDevice(
   vcpu: VcpuState,
   id: number,
   access: Access,
   translation: Translation,
+  choose: Choose = TYPICAL,
 ): GuestEvent[] {
   if (isCacheMaintenance(access.kind)) return [completed(vcpu, id, access, { translation })];
   const memoryType = translation.combined.type;
-  if (isGathered(access, memoryType)) return bufferStore(vcpu, id, access, translation);
-  const { pa, size } = extentOf(access, translation.pa, memoryType);
-  const drained = drain(vcpu, id, overlapping(vcpu.storeBuffer, pa, size), 'overlapping-access');
+  if (buffersStore(access, memoryType, choose)) return bufferStore(vcpu, id, access, translation, choose);
+  const extent = extentOf(access, translation.pa, memoryType);
+  const forwarded = forwardedValue(vcpu, access, extent, choose);
+  if (forwarded !== null) {
+    const value = registerValue(access, forwarded);
+    return [completed(vcpu, id, access, { translation, value })];
+  }
+  const early = drainEarly(vcpu, id, vcpu.storeBuffer, choose);
+  const { pa, size } = extent;
+  const inTheWay = overlapping(early.buffer, pa, size);
+  const drained = [...early.events, ...drain(vcpu, id, inTheWay, 'overlapping-access', choose)];
   const waits = waitsForAnswer(access, memoryType);
   if (!waits) {
     const writes = transactionsOf(access, translation.pa, memoryType, waits).map((transaction) =>
@@ -56,11 +58,18 @@ export function accessDevice(
   return [...drained, translated];
 }
 
-/** Stores that may merge and are acknowledged early; exclusives need to know how they ended. */
-function isGathered(access: Access, memoryType: MemoryType): boolean {
-  if (access.kind !== 'write' && access.kind !== 'write-pair' && access.kind !== 'dc-zva') return false;
-  const { gathering, earlyWriteAcknowledgement } = permits(memoryType);
-  return gathering.value && earlyWriteAcknowledgement.value;
+/** What the store buffer holds of a load, if somebody chose to answer from there and the type permits it. */
+function forwardedValue(
+  vcpu: VcpuState,
+  access: Access,
+  { pa, size, memoryType }: BufferedStore,
+  choose: Choose,
+): bigint | null {
+  if (choose === TYPICAL || (access.kind !== 'read' && access.kind !== 'read-pair')) return null;
+  // A barrier empties the buffer, so that what is in it has none between.
+  if (permits(memoryType).storeBufferForwarding.value === 'no') return null;
+  const value = forwardable(vcpu.storeBuffer, pa, size);
+  return value !== null && choose('forward', 2) === 1 ? value : null;
 }
 
 /** Loads wait for data, nE stores for the endpoint, exclusives for their result, walks for the descriptor. */
@@ -96,46 +105,3 @@ function joined(transactions: readonly Transaction[], answers: readonly (bigint 
   }
   return value;
 }
-
-/**
- * A store into the buffer: a part for each line, the oldest line making room, a full line leaving at once.
- */
-function bufferStore(vcpu: VcpuState, id: number, access: Access, translation: Translation): GuestEvent[] {
-  const events: GuestEvent[] = [];
-  let buffer = vcpu.storeBuffer;
-  const leave = (lines: readonly Line[], because: TransactionBecause): void => {
-    events.push(...drain(vcpu, id, lines, because));
-    buffer = withoutLines(
-      buffer,
-      lines.map((line) => line.id),
-    );
-  };
-  for (const part of byLine(extentOf(access, translation.pa, translation.combined.type))) {
-    const oldest = buffer.lines[0];
-    if (lineFor(buffer, part) === undefined && oldest !== undefined && buffer.lines.length >= LINES) {
-      leave([oldest], 'store-buffer-full');
-    }
-    events.push({ type: 'store-buffered', vm: vcpu.vm, vcpu: id, access: access.id, store: part });
-    buffer = withStore(buffer, part);
-    const line = newestLine(buffer, part);
-    if (line !== undefined && isFull(line)) leave(withElders(buffer, line), 'line-full');
-  }
-  return [...events, completed(vcpu, id, access, { translation })];
-}
-
-/** Lines leave the buffer in this order, each as its writes. */
-function drain(
-  vcpu: VcpuState,
-  id: number,
-  lines: readonly Line[],
-  because: TransactionBecause,
-): GuestEvent[] {
-  if (lines.length === 0) return [];
-  const ids = lines.map((line) => line.id);
-  const writes = lines.flatMap(writesOf).map((transaction) => issued(vcpu, id, transaction, because));
-  return [{ type: 'store-lines-drained', vm: vcpu.vm, vcpu: id, lines: ids, because }, ...writes];
-}
-
-/** All lines of the buffer. */
-export const drainAll = (vcpu: VcpuState, id: number, because: TransactionBecause): GuestEvent[] =>
-  drain(vcpu, id, vcpu.storeBuffer.lines, because);

@@ -103,7 +103,13 @@ export type GuestEvent =
       readonly because: TransactionBecause;
     })
   /** A store, or the part of it that falls into one line, entered the store buffer. */
-  | (OfVcpu & { readonly type: 'store-buffered'; readonly access: number; readonly store: BufferedStore })
+  | (OfVcpu & {
+      readonly type: 'store-buffered';
+      readonly access: number;
+      readonly store: BufferedStore;
+      /** Where somebody chose: the line that it joined, null for one of its own. */
+      readonly into?: number | null;
+    })
   /** Lines left the store buffer; their writes follow as transactions. */
   | (OfVcpu & {
       readonly type: 'store-lines-drained';

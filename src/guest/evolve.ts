@@ -2,7 +2,7 @@
 
 import type { GuestEvent } from './events.ts';
 import type { VcpuState } from './state.ts';
-import { closed, EMPTY_STORE_BUFFER, withoutLines, withStore } from './store-buffer.ts';
+import { closed, EMPTY_STORE_BUFFER, withoutLines, withStore, withStoreIn } from './store-buffer.ts';
 
 /** Events of others that end or continue a vCPU's access. */
 export type VcpuInput =
@@ -80,7 +80,10 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
 function evolveStoreBuffer(vcpu: VcpuState, event: VcpuInput): void {
   switch (event.type) {
     case 'store-buffered':
-      vcpu.storeBuffer = withStore(vcpu.storeBuffer, event.store);
+      vcpu.storeBuffer =
+        event.into === undefined
+          ? withStore(vcpu.storeBuffer, event.store)
+          : withStoreIn(vcpu.storeBuffer, event.store, event.into);
       return;
     case 'store-lines-drained':
       vcpu.storeBuffer = withoutLines(vcpu.storeBuffer, event.lines);

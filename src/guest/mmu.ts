@@ -50,7 +50,8 @@ export function translateStage2(
   address: Ipa,
 ): Stage2Result {
   const { geometry, table, cpu } = regime;
-  if (address >= 2 ** geometry.ipaBits) return faulted(access, address, cpu, { kind: 'translation', level: 0 });
+  if (address >= 2 ** geometry.ipaBits)
+    return faulted(access, address, cpu, { kind: 'translation', level: 0 });
   const { level, leaf } = table.walk(address);
   if (leaf === undefined) return faulted(access, address, cpu, { kind: 'translation', level });
   const { attributes } = leaf;

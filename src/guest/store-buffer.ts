@@ -5,6 +5,7 @@
 import type { Pa } from '../arch/addresses.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
 import { describeMemoryType } from '../arch/memory-type.ts';
+import { permits } from '../arch/permits.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
 
@@ -66,9 +67,15 @@ export function byLine(store: BufferedStore): BufferedStore[] {
  * goes missing. A line of another type (an alias of the location) does not merge either.
  */
 export function lineFor(buffer: StoreBuffer, part: BufferedStore): Line | undefined {
-  const newest = newestLine(buffer, part);
-  if (newest === undefined || !newest.open || !sameType(newest.memoryType, part.memoryType)) return undefined;
+  const newest = mergesOver(buffer, part);
+  if (newest === undefined) return undefined;
   return (newest.written & byteMask(part.pa - newest.pa, part.size)) === 0n ? newest : undefined;
+}
+
+/** The line that may take this part, were it to replace bytes that did not leave yet (DDI0487 B2.10). */
+export function mergesOver(buffer: StoreBuffer, part: BufferedStore): Line | undefined {
+  const newest = newestLine(buffer, part);
+  return newest?.open === true && sameType(newest.memoryType, part.memoryType) ? newest : undefined;
 }
 
 /** The line that took the latest store to these 64 bytes. */
@@ -81,8 +88,12 @@ const sameType = (a: MemoryType, b: MemoryType): boolean =>
   a === b || describeMemoryType(a) === describeMemoryType(b);
 
 /** The buffer after a part of a store merged into its line, or opened one. */
-export function withStore(buffer: StoreBuffer, part: BufferedStore): StoreBuffer {
-  const line = lineFor(buffer, part);
+export const withStore = (buffer: StoreBuffer, part: BufferedStore): StoreBuffer =>
+  withStoreIn(buffer, part, lineFor(buffer, part)?.id ?? null);
+
+/** The same for the line that somebody chose. @param into its number; null for a line of its own */
+export function withStoreIn(buffer: StoreBuffer, part: BufferedStore, into: number | null): StoreBuffer {
+  const line = into === null ? undefined : buffer.lines.find(({ id }) => id === into);
   if (line !== undefined) {
     const merged = mergedWith(line, part);
     return { ...buffer, lines: buffer.lines.map((other) => (other === line ? merged : other)) };
@@ -95,7 +106,7 @@ export function withStore(buffer: StoreBuffer, part: BufferedStore): StoreBuffer
     written: 0n,
     unknown: 0n,
     stores: [],
-    open: true,
+    open: permits(part.memoryType).gathering.value,
   };
   return { lines: [...buffer.lines, mergedWith(fresh, part)], nextId: buffer.nextId + 1 };
 }
@@ -112,6 +123,28 @@ function mergedWith(line: Line, part: BufferedStore): Line {
     unknown: part.bytes === null ? line.unknown | mask : line.unknown & ~mask,
     stores: [...line.stores, offset],
   };
+}
+
+/** Some store wrote the same byte in both. */
+export const overlapsLine = (a: Line, b: Line): boolean => a.pa === b.pa && (a.written & b.written) !== 0n;
+
+/** This line and the older ones that wrote some of its bytes, and so on: they reach the endpoint before it. */
+export function withOverlappingElders(buffer: StoreBuffer, line: Line): Line[] {
+  const chain = [line];
+  for (const older of buffer.lines.toReversed()) {
+    if (older.id < line.id && chain.some((other) => overlapsLine(older, other))) chain.unshift(older);
+  }
+  return chain;
+}
+
+/** The newest line with some byte in [pa, pa + size), if all of them are in it and known. */
+export function forwardable(buffer: StoreBuffer, pa: number, size: number): bigint | null {
+  const offset = pa % LINE_BYTES;
+  if (offset + size > LINE_BYTES) return null;
+  const mask = byteMask(offset, size);
+  const newest = buffer.lines.findLast((line) => line.pa === lineOf(pa) && (line.written & mask) !== 0n);
+  if (newest === undefined || (newest.written & mask) !== mask || (newest.unknown & mask) !== 0n) return null;
+  return BigInt.asUintN(size * 8, newest.value >> BigInt(offset * 8));
 }
 
 /** A bit for each byte of [offset, offset + size). */
@@ -149,11 +182,15 @@ export function withElders(buffer: StoreBuffer, line: Line): Line[] {
 }
 
 /** As few writes as contiguous runs of bytes need. */
-export function writesOf(line: Line): Transaction[] {
+export const writesOf = (line: Line): Transaction[] => writesCut(line, null);
+
+/** The same, split at multiples of `cut` bytes. */
+export function writesCut(line: Line, cut: number | null): Transaction[] {
   const writes: Transaction[] = [];
   for (let rest = line.written; rest !== 0n; ) {
     const start = trailing(rest, 0n);
-    const size = trailing(rest >> BigInt(start), 1n);
+    const run = trailing(rest >> BigInt(start), 1n);
+    const size = cut === null ? run : Math.min(run, cut - (start % cut));
     writes.push(writeOf(line, start, size));
     rest &= ~byteMask(start, size);
   }

@@ -76,7 +76,7 @@ const linux619: KernelFeatures = { ...linux617, seaExit: true, gicvDirTrap: true
 
 const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };
 
-/** Presets in order of release; a release between two of them behaves as the earlier one. */
+/** Presets in order of release. A release between two of them is not guessed: a user names the nearer one. */
 export const KERNELS: readonly KernelPreset[] = [
   { name: '5.15', features: linux515, evidence: 'kernel sources; IPA size checks came with 5.18' },
   { name: '6.1', features: linux61, evidence: 'captures of Debian 6.1.192' },

@@ -16,6 +16,7 @@ import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
 import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
+import { chooserFor } from './adversary.ts';
 import type { MachineEvent, Recorded } from './events.ts';
 import { windowAt } from './interconnect.ts';
 import type { MachineState } from './state.ts';
@@ -68,13 +69,14 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   const vm = state.vms[event.vm];
   const vcpu = state.vcpus[event.vcpu];
   if (vm === undefined || vcpu === undefined) return [];
-  const { interconnect } = state;
-  return decideGuest(
-    vcpu,
-    event.vcpu,
-    { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect },
-    event,
-  );
+  const { interconnect, adversary } = state;
+  const regime = { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect };
+  if (adversary === null) return decideGuest(vcpu, event.vcpu, regime, event);
+  const { choose, taken } = chooserFor(adversary);
+  const events = decideGuest(vcpu, event.vcpu, { ...regime, choose }, event);
+  const made = taken();
+  if (made.choices.length === 0) return events;
+  return [{ type: 'choices-taken', vm: event.vm, vcpu: event.vcpu, ...made }, ...events];
 }
 
 const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({

@@ -3,8 +3,9 @@
 import type { DeviceEvent } from '../devices/events.ts';
 import type { GuestEvent } from '../guest/events.ts';
 import type { HostEvent } from '../host/events.ts';
+import type { AdversaryEvent } from './adversary.ts';
 
-export type MachineEvent = HostEvent | GuestEvent | DeviceEvent;
+export type MachineEvent = HostEvent | GuestEvent | DeviceEvent | AdversaryEvent;
 
 export interface Envelope {
   /** Number of the event in its run, from 0. */

@@ -47,6 +47,8 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'device-plugged':
     case 'vgic-created':
     case 'pci-command-written':
+    case 'adversary-began':
+    case 'choices-taken':
       slices.machine((state) => evolveMachine(state, event));
       return;
     case 'mmio-window-opened':
@@ -99,7 +101,9 @@ type MachineWide = Extract<
       | 'vcpu-created'
       | 'device-plugged'
       | 'vgic-created'
-      | 'pci-command-written';
+      | 'pci-command-written'
+      | 'adversary-began'
+      | 'choices-taken';
   }
 >;
 
@@ -118,6 +122,16 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
     case 'device-plugged':
       plug(state, event);
       return;
+    case 'adversary-began':
+      state.adversary = { script: event.script, taken: 0, prng: event.prng };
+      return;
+    case 'choices-taken': {
+      const { adversary } = state;
+      const { choices, prng } = event;
+      if (adversary !== null)
+        state.adversary = { ...adversary, taken: adversary.taken + choices.length, prng };
+      return;
+    }
     case 'pci-command-written':
       if (state.host !== null) evolveHost(state.host, event);
       evolveNamed(state, event);

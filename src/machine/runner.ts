@@ -18,7 +18,7 @@ import { RAM_IPA } from './scenario-definition.ts';
 import type { Setup } from './scenario-setup.ts';
 import { DEFAULT_CPU, setUp } from './scenario-setup.ts';
 import { varied } from './scenario-vary.ts';
-import type { Turns } from './schedule.ts';
+import type { Turn, Turns } from './schedule.ts';
 import { takeTurns } from './schedule.ts';
 import type { Stage, VcpuActor } from './schedule-actors.ts';
 import { vcpuActor, vmmActor } from './schedule-actors.ts';
@@ -41,6 +41,15 @@ export interface RunOptions {
   /** `drop` keeps no events, for runs that an observer follows. `keep` unless given. */
   readonly events?: 'keep' | 'drop';
   readonly cpu?: Partial<CpuFeatures>;
+  /**
+   * Processors take every latitude that memory types leave: choices as given, then by the seed, else typical. Without
+   * it all are typical.
+   */
+  readonly adversary?: { readonly choices?: readonly number[]; readonly seed?: number };
+  /** Where the given schedule ends: `seeded`, or whoever is ready and comes first. `seeded` unless given. */
+  readonly turns?: 'seeded' | 'first-ready';
+  /** Hears of each turn before it is taken. */
+  readonly onTurn?: (turn: Turn) => void;
   /** Called before the first event, to subscribe to the bus or to record a timeline. */
   readonly onSimulation?: (simulation: Simulation) => void;
 }
@@ -67,7 +76,11 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Scena
   const memory = remember(simulation, options);
   options.onSimulation?.(simulation);
   const collector = collect(simulation, setup);
-  dispatchSetup(simulation, setup.events);
+  if (options.adversary !== undefined) {
+    const { choices = [], seed: from = null } = options.adversary;
+    simulation.dispatch({ type: 'adversary-began', script: choices, prng: from });
+  }
+  dispatchSetup(simulation, setup);
   const { turns, actors } = play(definition, setup, simulation, collector, options);
   const finished = (vcpu: number): boolean => actors.find(({ id }) => id === vcpu)?.finished() ?? true;
   const vms = definition.vms.map(({ name, lastVcpu, onRunError }) => {
@@ -146,7 +159,7 @@ function rebuilt(events: readonly Recorded[], seq: number): MachineState | null 
 }
 
 /** @throws RangeError if a call fails that sets the story up */
-function dispatchSetup(simulation: Simulation, events: readonly MachineEvent[]): void {
+function dispatchSetup(simulation: Simulation, { events, regions }: Setup): void {
   let returned = 0;
   const subscription = simulation.bus.on('vmm-call-returned').subscribe(({ errno }) => {
     returned = errno;
@@ -155,6 +168,8 @@ function dispatchSetup(simulation: Simulation, events: readonly MachineEvent[]):
     returned = 0;
     simulation.dispatch(event);
     if (event.type !== 'vmm-called' || event.call.kind === 'mmap-refused' || returned === 0) continue;
+    const { call } = event;
+    if (regions.some(({ slot, mayBeRefused }) => slot === call && mayBeRefused === true)) continue;
     throw new RangeError(
       `VM ${event.vm}: ${event.call.kind} fails with errno ${returned}; check sizes and addresses`,
     );
@@ -193,7 +208,9 @@ function play(
   );
   const vcpus = vms.reduce((sum, vm) => sum + vm.lastVcpu + 1, 0);
   const vmm = vmmPrograms.map((program, index) => vmmActor(stage, vcpus + index, index, program));
-  const turns = takeTurns([...actors, ...vmm], options.seed ?? 1, options.schedule);
+  const { onTurn, turns: beyond, schedule } = options;
+  const seedOfTurns = beyond === 'first-ready' ? null : (options.seed ?? 1);
+  const turns = takeTurns([...actors, ...vmm], seedOfTurns, schedule, onTurn);
   return { turns, actors };
 }
 

@@ -30,6 +30,8 @@ export interface Assignment {
   readonly as: MapAs | null;
   /** How the VMM's mapping is aligned: `natural` to its size, `page` off every block. */
   readonly alignment: 'natural' | 'page';
+  /** The VMM lives without the memslot if KVM refuses it. */
+  readonly mayBeRefused: boolean;
 }
 
 export interface VmDefinition {

@@ -76,6 +76,8 @@ export interface AssignOptions {
    * `page` is a page off, as any older VMM may get it. `natural` unless given.
    */
   readonly alignment?: 'natural' | 'page';
+  /** If KVM refuses the memslot the VMM goes on and emulates; otherwise the run ends with an error. */
+  readonly mayBeRefused?: boolean;
 }
 
 export interface VcpuHandle {
@@ -179,7 +181,7 @@ function vgicOf(wanted: VmOptions['vgic']): Vgic | null {
 }
 
 function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): RegionHandle {
-  const { at, readonly = false, as = null, alignment = 'natural' } = options;
+  const { at, readonly = false, as = null, alignment = 'natural', mayBeRefused = false } = options;
   const place = `${region.name} at ${hex(at)} of VM '${vm.name}'`;
   if (at % PAGE !== 0) throw new RangeError(`${place}: a memslot starts at a multiple of the page size`);
   const taken = [
@@ -190,7 +192,7 @@ function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): Re
   if (at + region.size > 2 ** vm.ipaBits) {
     throw new RangeError(`${place}: ends beyond the ${vm.ipaBits} bits of IPA; give the VM more ipaBits`);
   }
-  vm.assignments.push({ region, ipa: ipa(at), readonly, as, alignment });
+  vm.assignments.push({ region, ipa: ipa(at), readonly, as, alignment, mayBeRefused });
   return regionHandle(vm.name, region.name, ipa(at), region.size);
 }
 

@@ -52,6 +52,8 @@ export interface PlacedRegion {
   readonly size: number;
   /** The memslot as it was set, for a VMM that takes it away and puts it back; null where there is none. */
   readonly slot: (VmmCall & { kind: 'set-memslot' }) | null;
+  /** The VMM lives without the slot. */
+  readonly mayBeRefused?: boolean;
 }
 
 export interface Setup {
@@ -202,7 +204,8 @@ function assigned(
   // Slot 0 is RAM; a region's slot follows its place among the VM's regions.
   const slot = { kind: 'set-memslot', slot: before + 1, ipa, size, hva, readonly, logDirty: false } as const;
   const mmap = called({ kind: 'mmap', hva, size, prot: 'read-write', backing });
-  return { placed: { ...placed, slot }, events: [mmap, called(slot)] };
+  const { mayBeRefused } = assignment;
+  return { placed: { ...placed, slot, mayBeRefused }, events: [mmap, called(slot)] };
 }
 
 /** The device as the VMM opens it. */

@@ -24,17 +24,30 @@ export interface Turns {
   readonly prng: PrngState;
 }
 
+/** Who could have gone in a turn, and who did: numbers of actors. */
+export interface Turn {
+  readonly ready: readonly number[];
+  readonly went: number;
+}
+
 /** More turns than any story needs; a program that never ends is stopped here. */
 const MOST_TURNS = 10_000_000;
 
 /**
  * Lets the actors take turns until none is ready.
+ * @param seed of the turns behind those given; null lets whoever is ready and comes first go
  * @param given turns to take first, as an earlier run recorded them
+ * @param onTurn hears of each turn before it is taken
  * @throws RangeError if a given turn is that of an actor that cannot take it, or the turns do not end
  */
-export function takeTurns(actors: readonly Actor[], seed: number, given: readonly number[] = []): Turns {
+export function takeTurns(
+  actors: readonly Actor[],
+  seed: number | null,
+  given: readonly number[] = [],
+  onTurn?: (turn: Turn) => void,
+): Turns {
   const schedule: number[] = [];
-  let prng: PrngState = seed >>> 0;
+  let prng: PrngState = (seed ?? 0) >>> 0;
   for (;;) {
     const ready = actors.filter((actor) => actor.status() === 'ready');
     const [first] = ready;
@@ -43,11 +56,12 @@ export function takeTurns(actors: readonly Actor[], seed: number, given: readonl
     const named = given[schedule.length];
     let next = first;
     if (named !== undefined) next = givenActor(ready, named, schedule.length);
-    else if (ready.length > 1) {
+    else if (seed !== null && ready.length > 1) {
       const drawn = nextBelow(prng, ready.length);
       prng = drawn.state;
       next = ready[drawn.value] ?? first;
     }
+    onTurn?.({ ready: ready.map(({ id }) => id), went: next.id });
     schedule.push(next.id);
     next.step();
   }

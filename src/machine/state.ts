@@ -3,6 +3,7 @@
 import type { DeviceState } from '../devices/state.ts';
 import type { VcpuState } from '../guest/state.ts';
 import type { HostState, VmState } from '../host/state.ts';
+import type { Adversary } from './adversary.ts';
 import type { Route } from './interconnect.ts';
 
 export interface MachineState {
@@ -13,6 +14,8 @@ export interface MachineState {
   devices: DeviceState[];
   /** Where devices are in physical memory, sorted; everything else is RAM. */
   interconnect: readonly Route[];
+  /** Null where processors are typical. */
+  adversary: Adversary | null;
 }
 
 export const initialState = (): MachineState => ({
@@ -21,4 +24,5 @@ export const initialState = (): MachineState => ({
   vcpus: [],
   devices: [],
   interconnect: [],
+  adversary: null,
 });

@@ -1,52 +1,125 @@
-// The timeline of a simulation: every event with the snapshot after it, and what differs between two moments.
-// Snapshots are the simulation's own immutable states, so that a million of them share all that did not change.
+// The timeline of a run: every event with the state after it, what differs between two moments, and why anything is as
+// it is. Memory is bounded by its settings: what is not held is made anew from the events.
 
 import type { Recorded } from '../machine/events.ts';
+import { evolve } from '../machine/evolve.ts';
 import type { Simulation } from '../machine/simulation.ts';
 import type { MachineState } from '../machine/state.ts';
+import { initialState } from '../machine/state.ts';
+import type { Bisection, BisectOptions, Property } from './bisect.ts';
+import { bisect } from './bisect.ts';
 import type { Difference } from './difference.ts';
 import { differences } from './difference.ts';
+import { createEventLog } from './event-log.ts';
+import type { History } from './history.ts';
+import type { SnapshotOptions } from './snapshots.ts';
+import { createSnapshots } from './snapshots.ts';
+import { copyState } from './state-copy.ts';
+import type { Why } from './why.ts';
+import { why } from './why.ts';
 
-export interface Timeline {
-  /** Events recorded so far. */
-  readonly length: number;
-  /** @throws RangeError if there is no such event */
-  event(seq: number): Recorded;
-  /** The state after event `seq`; -1 is before the first. @throws RangeError if there is no such event */
-  snapshotAt(seq: number): MachineState;
+export interface Timeline extends History {
+  /** `snapshotAt` in short. */
+  at(seq: number): MachineState;
   /** What is different after event `b` from after event `a`; ordered by path. @throws RangeError as above */
   diff(a: number, b: number): readonly Difference[];
+  /**
+   * The last event at or before `at` that changed a fact, and what led to it.
+   * @param path `vm0.stage2[0x10000000]`, `vm0.dead`, `vcpu1.pending`, `nic.BAR0.ICR`, `host.features.normalNc`
+   * @param at the last event unless given
+   * @throws RangeError for a path that names nothing
+   */
+  why(path: string, at?: number): Why;
+  /**
+   * The first event after which a property no longer holds.
+   * @param property an expression over facts, `vm0.stage2[0x10000000].memAttr != 1 and not vm0.dead`, or a function
+   * @throws RangeError for an expression that cannot be read
+   */
+  bisect(property: string | Property, options?: BisectOptions): Bisection;
 }
 
+export interface TimelineOptions extends SnapshotOptions {
+  /** Latest events held as they are, older ones packed; 65,536 unless given. */
+  readonly heldEvents?: number;
+}
+
+interface Recording {
+  readonly timeline: Timeline;
+  /** The next event and the state after it. */
+  add(event: Recorded, state: MachineState, live: boolean): void;
+}
+
+const HELD_EVENTS = 65_536;
+
 /**
- * Records a simulation from here on.
- * @param simulation before its first event, with Immer states
+ * Records a simulation from here on, in either mode of its state.
+ * @param simulation before its first event
  * @throws RangeError if events have passed already
  */
-export function record(simulation: Simulation): Timeline {
+export function record(simulation: Simulation, options: TimelineOptions = {}): Timeline {
   if (simulation.length > 0) {
     throw new RangeError(`${simulation.length} events have passed; record a simulation before its first`);
   }
-  const before = simulation.state;
-  const events: Recorded[] = [];
-  const snapshots: MachineState[] = [];
+  // A plain state stays the same object for ever; an immutable one never comes back once something changed.
+  const first = simulation.state;
+  const { timeline, add } = recording(copyState(first), options);
   simulation.bus.all.subscribe((event) => {
-    events.push(event);
-    snapshots.push(simulation.state);
+    const { state } = simulation;
+    add(event, state, state === first);
   });
-  const at = <T>(list: readonly T[], seq: number): T => {
-    const found = list[seq];
-    if (found === undefined)
-      throw new RangeError(`there is no event ${seq}; there are ${list.length}, from 0`);
-    return found;
+  return timeline;
+}
+
+/** The timeline of events that were recorded earlier, numbered from 0; replayed once, at the speed of `evolve`. */
+export function timelineOf(events: Iterable<Recorded>, options: TimelineOptions = {}): Timeline {
+  const { timeline, add } = recording(initialState(), options);
+  const state = initialState();
+  for (const event of events) {
+    evolve(state, event);
+    add(event, state, true);
+  }
+  return timeline;
+}
+
+function recording(before: MachineState, options: TimelineOptions): Recording {
+  const log = createEventLog(options.heldEvents ?? HELD_EVENTS);
+  const snapshots = createSnapshots(before, log, options);
+  const check = (seq: number, least: number): void => {
+    if (Number.isInteger(seq) && seq >= least && seq < log.length) return;
+    throw new RangeError(`there is no event ${seq}; there are ${log.length}, from 0`);
   };
-  const snapshotAt = (seq: number): MachineState => (seq === -1 ? before : at(snapshots, seq));
-  return {
+  const snapshotAt = (seq: number): MachineState => {
+    check(seq, -1);
+    return snapshots.at(seq);
+  };
+  const timeline: Timeline = {
     get length() {
-      return events.length;
+      return log.length;
     },
-    event: (seq) => at(events, seq),
+    event(seq) {
+      check(seq, 0);
+      return log.at(seq) as Recorded;
+    },
     snapshotAt,
+    at: snapshotAt,
     diff: (a, b) => differences(snapshotAt(a), snapshotAt(b)),
+    why(path, at = log.length - 1) {
+      check(at, -1);
+      return why(timeline, path, at);
+    },
+    bisect: (property, bisectOptions = {}) => bisect(timeline, property, bisectOptions),
+    walk(from, to, visit) {
+      check(from, -1);
+      check(to, -1);
+      snapshots.walk(from, to, visit);
+    },
+    keyframeBefore: snapshots.keyframeBefore,
+  };
+  return {
+    timeline,
+    add(event, state, live) {
+      log.append(event);
+      snapshots.add(state, live);
+    },
   };
 }

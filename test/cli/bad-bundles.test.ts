@@ -87,6 +87,18 @@ function machine(): Record<string, unknown> {
   };
 }
 
+/** A MADV_PAGEOUT of one page, of which reclaim took that range. */
+const pageout = (range: { readonly start: string; readonly end: string }) => ({
+  op: 'madvise',
+  vm: 'vm0',
+  slot: 0,
+  offset: '0x0',
+  size: '0x1000',
+  hva: '0x7f0000000000',
+  advice: 'pageout',
+  reclaim: [{ kind: 'unmap-range', ...range }],
+});
+
 type Path = readonly (string | number)[];
 
 /** The smallest bundle with one field replaced. */
@@ -226,6 +238,8 @@ describe('a length that lies', () => {
     [['timeline', 3, 'size'], -8],
     [['timeline', 3, 'size'], 2.5],
     [['timeline', 3, 'size'], 2 ** 52],
+    [['timeline', 3, 'instruction'], null],
+    [['timeline', 3, 'instruction', 'wnr'], true],
     [['timeline', 3, 'vcpu'], 1],
     [['timeline', 3, 'vcpu'], -1],
     [['timeline', 3, 'vm'], 'vm9'],
@@ -244,6 +258,8 @@ describe('a length that lies', () => {
     [['host', 'gic', 'gicv'], { pa: '0x8040000', size: '0x4000000000000' }],
     [['timeline', 1], { op: 'host-write', vm: 'vm0', slot: 0, offset: '0x0', size: '0x4000000000000' }],
     [['timeline', 1], { op: 'host-write', vm: 'vm0', slot: 0, offset: '0x0', size: '0x1000', stride: '0x0' }],
+    [['timeline', 1], pageout({ start: '0x1000', end: '0x7f0000001000' })],
+    [['timeline', 1], pageout({ start: '0x7f0000001000', end: '0x7f0000000000' })],
     [['timeline', 1], { op: 'dma-map', vm: 'vm0', slot: 0, size: '0x800000000000' }],
     [['timeline', 1], { op: 'dirty-log', vm: 'vm0', slot: 0, action: 'clear', firstPage: 0, numPages: 1e15 }],
   ])('in %j is refused by its path, at once', async (path, value) => {

@@ -1,12 +1,14 @@
 // A vCPU whose stage 2 leads one page to a device with a memory type of choice: runs a program of accesses
-// and barriers and gives what left the processor. No host and no device; reads are answered with zeros.
+// and barriers and gives what left the processor. No host and no device; reads are answered from bytes of memory.
 
 import type { Access } from '../../src/arch/access.ts';
 import type { Pa } from '../../src/arch/addresses.ts';
 import { stage2Geometry } from '../../src/arch/geometry.ts';
 import { STAGE_1_ON } from '../../src/arch/stage1.ts';
 import type { Transaction } from '../../src/arch/transaction.ts';
+import { valueOfBytes } from '../../src/arch/transaction.ts';
 import { TranslationTable } from '../../src/arch/translation-table.ts';
+import type { Choose } from '../../src/guest/choices.ts';
 import type { GuestInput, GuestRegime } from '../../src/guest/decide.ts';
 import { decideGuest } from '../../src/guest/decide.ts';
 import type { Barrier, GuestEvent } from '../../src/guest/events.ts';
@@ -68,9 +70,13 @@ function regimeOf(type: TypeName): GuestRegime {
   return { geometry, table, cpu: CPU, interconnect };
 }
 
-/** Runs the program to its last step; `end` is the end of the program. */
-export function traffic(type: TypeName, steps: readonly Step[]): Traffic {
-  const regime = regimeOf(type);
+/**
+ * Runs the program to its last step; `end` is the end of the program.
+ * @param choose who takes the choices that the type leaves; a typical processor unless given
+ */
+export function traffic(type: TypeName, steps: readonly Step[], choose?: Choose): Traffic {
+  const regime = { ...regimeOf(type), ...(choose === undefined ? {} : { choose }) };
+  const memory = new Map<number, number>();
   const at = { vm: 0, vcpu: 0 };
   const stage1 = { controls: STAGE_1_ON, paBits: 40 };
   const vcpu = initialVcpu({ type: 'vcpu-created', ...at, index: 0, stage1 });
@@ -81,9 +87,17 @@ export function traffic(type: TypeName, steps: readonly Step[]): Traffic {
       events.push(event);
       evolveVcpu(vcpu, event);
       if (event.type === 'access-translated') hear(event);
-      if (event.type !== 'transaction-issued' || event.transaction.access === null) continue;
-      const { access, kind } = event.transaction;
-      hear({ type: 'transaction-answered', ...at, access, value: kind === 'read' ? 0n : null });
+      if (event.type !== 'transaction-issued') continue;
+      const { access, kind, pa, size, bytes } = event.transaction;
+      for (const [index, byte] of (bytes ?? []).entries()) memory.set(pa + index, byte);
+      if (access === null) continue;
+      const read = Array.from({ length: size }, (_, index) => memory.get(pa + index) ?? 0);
+      hear({
+        type: 'transaction-answered',
+        ...at,
+        access,
+        value: kind === 'read' ? valueOfBytes(read) : null,
+      });
     }
   };
   for (const step of steps) {

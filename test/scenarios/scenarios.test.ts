@@ -7,7 +7,10 @@ import { evolve } from '../../src/machine/evolve.ts';
 import { initialState } from '../../src/machine/state.ts';
 
 const folder = join(import.meta.dirname, '../../scenarios');
-const files = readdirSync(folder).filter((name) => name.endsWith('.ts'));
+/** Files of both folders, by their path in `scenarios`. */
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .sort();
 
 /** The expectations that failed, in words that say what to look at. */
 const failures = (run: ScenarioRun): readonly string[] =>

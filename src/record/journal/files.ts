@@ -86,6 +86,13 @@ function openDirectory(path: string): number | null {
   }
 }
 
+/** For a file that was only read, or whose failure is known already: close(2) then has nothing to add. */
+export function closeQuietly(files: JournalFiles, fd: number): void {
+  try {
+    files.close(fd);
+  } catch {}
+}
+
 /** Writes all of [0, length), in as many calls as it takes. */
 export function writeAll(
   files: JournalFiles,

@@ -59,20 +59,22 @@ export const MAX_LINE = 64 * 2 ** 20;
 export const NEWLINE = 0x0a;
 
 const SUFFIX = Buffer.from(',"crc":"');
-const CLOSING = Buffer.from('"}');
+const QUOTE = 0x22;
+const BRACE = 0x7d;
 const HEX = Buffer.from('0123456789abcdef');
 
 /** Bytes that closing a line takes, from the comma to the brace. */
-export const CLOSING_LENGTH = SUFFIX.length + 8 + CLOSING.length;
+export const CLOSING_LENGTH = SUFFIX.length + 8 + 2;
 
 /** Puts the suffix and a newline at `at`, over the brace that ends the record. @returns where the line ends */
 export function closeLine(buffer: Uint8Array, at: number, crc: number): number {
-  buffer.set(SUFFIX, at);
-  let position = at + SUFFIX.length;
+  let position = at;
+  for (let index = 0; index < SUFFIX.length; index++) buffer[position++] = SUFFIX[index] ?? 0;
   for (let shift = 28; shift >= 0; shift -= 4) buffer[position++] = HEX[(crc >>> shift) & 15] ?? 0;
-  buffer.set(CLOSING, position);
-  buffer[position + CLOSING.length] = NEWLINE;
-  return position + CLOSING.length + 1;
+  buffer[position] = QUOTE;
+  buffer[position + 1] = BRACE;
+  buffer[position + 2] = NEWLINE;
+  return position + 3;
 }
 
 const expected = new Uint8Array(CLOSING_LENGTH + 1);

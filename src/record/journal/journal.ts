@@ -3,7 +3,7 @@
 
 import { errnoOf, errnoWords, JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
-import { nodeFiles, writeAll } from './files.ts';
+import { closeQuietly, nodeFiles, writeAll } from './files.ts';
 import type { Journaled, JournalHeader } from './format.ts';
 import { VERSION } from './format.ts';
 import { acquireLock } from './lock.ts';
@@ -117,7 +117,7 @@ export function recoverJournal(file: string, options: JournalOptions = {}): Reco
       fd: opened,
       recovery: repair(file, opened, end, files),
     }));
-    files.close(fd);
+    closeQuietly(files, fd);
     return recovery;
   } finally {
     release();
@@ -163,7 +163,7 @@ function withFile<T>(file: string, files: JournalFiles, use: (fd: number) => T):
   try {
     return use(fd);
   } catch (error) {
-    closeAfterFailure(fd, files);
+    closeQuietly(files, fd);
     throw error;
   }
 }
@@ -190,17 +190,10 @@ function createFile(file: string, header: Uint8Array, files: JournalFiles): numb
     files.syncDirectory(file);
     return fd;
   } catch (error) {
-    if (fd !== null) closeAfterFailure(fd, files);
+    if (fd !== null) closeQuietly(files, fd);
     files.remove(beside);
     throw notCreated(file, error);
   }
-}
-
-/** The failure that led here says more than that of close(2). */
-function closeAfterFailure(fd: number, files: JournalFiles): void {
-  try {
-    files.close(fd);
-  } catch {}
 }
 
 const notCreated = (file: string, cause: unknown): JournalError =>

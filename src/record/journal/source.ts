@@ -4,7 +4,7 @@
 import { gunzipSync } from 'node:zlib';
 import { errnoOf, errnoWords, JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
-import { readFully } from './files.ts';
+import { closeQuietly, readFully } from './files.ts';
 import { isZero, MEMBER_HEADER, memberLength } from './member.ts';
 
 /** What is known of the file once its text has been read. */
@@ -36,7 +36,7 @@ export function* textOf(file: string, files: JournalFiles): Generator<Buffer, So
     if (error instanceof JournalError || errnoOf(error) === '') throw error;
     throw unreadable(file, error);
   } finally {
-    files.close(fd);
+    closeQuietly(files, fd);
   }
 }
 

@@ -13,95 +13,162 @@ export interface ValueCodec {
   decode(data: unknown): unknown;
 }
 
-/** The text of one event or control record. @throws TypeError naming the path of a value without a form */
-export function toText(value: object, codecs: readonly ValueCodec[]): string {
-  return JSON.stringify(isJson(value) ? value : tagged(value, codecs, ''));
+type Codecs = readonly ValueCodec[];
+
+const DOLLAR = 0x24;
+
+/**
+ * A key as it was last met at its place in an object. Events of one type mostly have the same keys in the same order,
+ * so that this saves making the key's text again; it changes no result.
+ */
+interface Field {
+  readonly key: string;
+  /** `{"key":` for the first of an object, `,"key":` for all others. */
+  readonly prefix: string;
+  readonly inner: Field[];
+}
+
+const shapes = new Map<unknown, Field[]>();
+const MOST_SHAPES = 1024;
+
+/**
+ * The text of one event or control record, made in one pass: JSON.stringify would drop undefined, stop at a bigint
+ * and write a Map as {}, and a pass to find these costs as much again.
+ * @throws TypeError naming the path of a value that no record can hold
+ */
+export function toText(value: object, codecs: Codecs): string {
+  const type = 'type' in value ? value.type : null;
+  let shape = shapes.get(type);
+  if (shape === undefined) {
+    shape = [];
+    if (shapes.size < MOST_SHAPES) shapes.set(type, shape);
+  }
+  try {
+    return objectText(value, shape, codecs);
+  } catch (error) {
+    throw located(value, codecs, error);
+  }
+}
+
+function textOf(value: unknown, shape: Field[], codecs: Codecs): string {
+  switch (typeof value) {
+    case 'string':
+      return quoted(value);
+    case 'number':
+      return isJsonNumber(value) ? `${value}` : `{"$number":"${value === 0 ? '-0' : value}"}`;
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'bigint':
+      return `{"$bigint":"${value < 0n ? '-0x' : '0x'}${(value < 0n ? -value : value).toString(16)}"}`;
+    case 'undefined':
+      return '{"$undefined":true}';
+    case 'object':
+      if (value === null) return 'null';
+      return Array.isArray(value) ? arrayText(value, shape, codecs) : objectText(value, shape, codecs);
+    default:
+      throw new TypeError(`is a ${typeof value}, which no record can hold`);
+  }
+}
+
+const isJsonNumber = (value: number): boolean =>
+  value === 0 ? !Object.is(value, -0) : Number.isFinite(value);
+
+function arrayText(values: readonly unknown[], shape: Field[], codecs: Codecs): string {
+  let text = '[';
+  for (let index = 0; index < values.length; index++) {
+    if (index > 0) text += ',';
+    text += textOf(values[index], shape, codecs);
+  }
+  return `${text}]`;
+}
+
+function objectText(value: object, shape: Field[], codecs: Codecs): string {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return codecText(value, shape, codecs);
+  const fields = value as Readonly<Record<string, unknown>>;
+  let text = '';
+  let place = 0;
+  for (const key in fields) {
+    let field = shape[place];
+    if (field === undefined || field.key !== key) {
+      field = newField(key, place);
+      shape[place] = field;
+    }
+    place += 1;
+    const content = fields[key];
+    // Positive numbers below 2^31 are the commonest values, and JSON can say them all.
+    if (typeof content === 'number' && content > 0 && content < 2 ** 31) text += field.prefix + content;
+    else text += field.prefix + textOf(content, field.inner, codecs);
+  }
+  return place === 0 ? '{}' : `${text}}`;
+}
+
+function newField(key: string, place: number): Field {
+  if (key.charCodeAt(0) === DOLLAR || key === '__proto__') {
+    throw new TypeError(`has a field named ${key}, a name that records keep to themselves`);
+  }
+  return { key, prefix: `${place === 0 ? '{' : ','}${JSON.stringify(key)}:`, inner: [] };
+}
+
+function codecText(value: object, shape: Field[], codecs: Codecs): string {
+  const codec = codecs.find((it) => it.is(value));
+  if (codec === undefined) throw new TypeError(`is a ${value.constructor.name}, which no record can hold`);
+  return `{"$${codec.name}":${textOf(codec.encode(value), shape, codecs)}}`;
+}
+
+/** Texts of the strings that events repeat: types, kinds, reasons. */
+const known = new Map<string, string>();
+const MOST_KNOWN = 4096;
+const LONGEST_KNOWN = 64;
+
+function quoted(value: string): string {
+  const text = known.get(value);
+  if (text !== undefined) return text;
+  const made = JSON.stringify(value);
+  if (value.length <= LONGEST_KNOWN && known.size < MOST_KNOWN) known.set(value, made);
+  return made;
+}
+
+/** The error with the path of the innermost value that cannot be written. */
+function located(value: object, codecs: Codecs, error: unknown): unknown {
+  if (error instanceof RangeError) return new TypeError('the event holds itself, or is nested too deep');
+  if (!(error instanceof TypeError)) return error;
+  let path = '';
+  for (let inside: unknown = value; typeof inside === 'object' && inside !== null; ) {
+    const culprit = Object.entries(inside).find(([, field]) => isRefused(field, codecs));
+    if (culprit === undefined) break;
+    path += Array.isArray(inside) ? `[${culprit[0]}]` : `.${culprit[0]}`;
+    inside = culprit[1];
+  }
+  return new TypeError(`${path === '' ? 'the event' : path.slice(1)} ${error.message}`, { cause: error });
+}
+
+function isRefused(value: unknown, codecs: Codecs): boolean {
+  try {
+    textOf(value, [], codecs);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** The value of a text that `toText` gave. @throws SyntaxError or TypeError for any other */
-export function fromText(text: string, codecs: readonly ValueCodec[]): unknown {
+export function fromText(text: string, codecs: Codecs): unknown {
   const value: unknown = JSON.parse(text);
   // A quote inside a JSON string is escaped, so that these bytes can only open an object.
   return text.includes('{"$') ? untagged(value, codecs) : value;
 }
 
-const DOLLAR = 0x24;
-
-/** Whether JSON.stringify says all of it; most events pass, and this is what they pay for being exact. */
-function isJson(value: unknown): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true;
-    case 'number':
-      return Number.isFinite(value) && (value !== 0 || !Object.is(value, -0));
-    case 'object':
-      break;
-    default:
-      return false;
-  }
-  if (value === null) return true;
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) if (!isJson(value[index])) return false;
-    return true;
-  }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return false;
-  const fields = value as Readonly<Record<string, unknown>>;
-  for (const key in fields) {
-    if (key.charCodeAt(0) === DOLLAR || key === '__proto__' || !isJson(fields[key])) return false;
-  }
-  return true;
-}
-
-function tagged(value: unknown, codecs: readonly ValueCodec[], path: string): unknown {
-  switch (typeof value) {
-    case 'bigint':
-      return { $bigint: value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}` };
-    case 'undefined':
-      return { $undefined: true };
-    case 'number':
-      return isJson(value) ? value : { $number: Object.is(value, -0) ? '-0' : String(value) };
-    case 'string':
-    case 'boolean':
-      return value;
-    case 'object':
-      if (value === null) return null;
-      if (Array.isArray(value)) return Array.from(value, (it, at) => tagged(it, codecs, `${path}[${at}]`));
-      return taggedObject(value, codecs, path);
-    default:
-      throw new TypeError(`${path.slice(1)} is a ${typeof value}, which no record can hold`);
-  }
-}
-
-function taggedObject(value: object, codecs: readonly ValueCodec[], path: string): unknown {
-  const codec = codecs.find((it) => it.is(value));
-  if (codec !== undefined) return { [`$${codec.name}`]: tagged(codec.encode(value), codecs, path) };
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    throw new TypeError(`${path.slice(1)} is a ${value.constructor.name}, which no record can hold`);
-  }
-  const fields: Record<string, unknown> = {};
-  for (const [key, field] of Object.entries(value)) {
-    if (key.charCodeAt(0) === DOLLAR || key === '__proto__') {
-      throw new TypeError(
-        `${path.slice(1)} has a field named ${key}, a name that records keep to themselves`,
-      );
-    }
-    fields[key] = tagged(field, codecs, `${path}.${key}`);
-  }
-  return fields;
-}
-
-function untagged(value: unknown, codecs: readonly ValueCodec[]): unknown {
+/** Changes the value in place: it was parsed a moment ago, and most of it stays as it is. */
+function untagged(value: unknown, codecs: Codecs): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((it) => untagged(it, codecs));
-  const fields = Object.entries(value);
-  const [first] = fields;
-  if (first?.[0].charCodeAt(0) === DOLLAR) return special(first[0], first[1], codecs);
-  const plain: Record<string, unknown> = {};
-  for (const [key, field] of fields) plain[key] = untagged(field, codecs);
-  return plain;
+  const fields = value as Record<string, unknown>;
+  for (const key in fields) {
+    const field = fields[key];
+    if (key.charCodeAt(0) === DOLLAR) return special(key, field, codecs);
+    if (typeof field === 'object' && field !== null) fields[key] = untagged(field, codecs);
+  }
+  return value;
 }
 
 const NUMBERS: Readonly<Record<string, number>> = {
@@ -111,7 +178,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   NaN: Number.NaN,
 };
 
-function special(key: string, data: unknown, codecs: readonly ValueCodec[]): unknown {
+function special(key: string, data: unknown, codecs: Codecs): unknown {
   if (key === '$bigint' && typeof data === 'string') {
     return data.startsWith('-') ? -BigInt(data.slice(1)) : BigInt(data);
   }

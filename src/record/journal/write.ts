@@ -83,7 +83,7 @@ function addLine(batch: Batch, text: string, batchBytes: number, write: () => vo
   }
   const { buffer, used } = batch;
   const body = used + buffer.write(text, used) - 1;
-  batch.crc = crc32(buffer.subarray(used, body), batch.crc);
+  batch.crc = crc32(new Uint8Array(buffer.buffer, used, body - used), batch.crc);
   batch.used = closeLine(buffer, body, batch.crc);
 }
 
@@ -169,7 +169,7 @@ export function createWriter<E extends Journaled>(opened: Opened, options: Write
         commit();
       } finally {
         closed = true;
-        closeQuietly(opened, failure !== null);
+        letGo(opened, failure !== null);
       }
     },
   };
@@ -196,7 +196,7 @@ function checkedText<E extends Journaled>(
 }
 
 /** After a failure another error says no more; without one, a failing close(2) is the failure. */
-function closeQuietly({ file, fd, files, release }: Opened, hasFailed: boolean): void {
+function letGo({ file, fd, files, release }: Opened, hasFailed: boolean): void {
   try {
     files.close(fd);
   } catch (cause) {

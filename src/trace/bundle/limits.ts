@@ -2,9 +2,10 @@
 // architecture or a host has. They are refused by path before anything is replayed, so that no input makes a
 // replay endless.
 
+import { isCacheMaintenance, isStage1Walk, isWrite } from '../../arch/access.ts';
 import { stage2Geometry } from '../../arch/geometry.ts';
 import { InputError } from '../input-error.ts';
-import type { BundleMachine, BundleOperation } from './schema.ts';
+import type { BundleAccess, BundleMachine, BundleOperation } from './schema.ts';
 
 /** User addresses of an arm64 process, without the 52-bit hint of FEAT_LVA. */
 const USER_ADDRESS_BITS = 48;
@@ -101,6 +102,8 @@ function checkOperation(
       inRange(`${at}.size`, entry.size, 1, MAX_ACCESS_BYTES);
       inRange(`${at}.ipa`, entry.ipa ?? 0, 0, 2 ** PHYSICAL_ADDRESS_BITS - 1);
       inRange(`${at}.level`, entry.level, -1, 3);
+      inRange(`${at}.instruction.srt`, entry.instruction?.srt, 0, 31);
+      checkInstruction(entry, at, refuse);
       return;
     case 'memslot':
       inRange(`${at}.ipa`, entry.ipa, 0, 2 ** PHYSICAL_ADDRESS_BITS - 1);
@@ -114,6 +117,10 @@ function checkOperation(
       return;
     case 'madvise':
       inRange(`${at}.size`, length, 0, MAX_ADVISED_BYTES);
+      entry.reclaim?.forEach(({ start, end }, index) => {
+        inRange(`${at}.reclaim.${index}.end`, end, 0, 2 ** USER_ADDRESS_BITS);
+        inRange(`${at}.reclaim.${index}.start`, start, Math.max(0, end - MAX_ADVISED_BYTES), end);
+      });
       return;
     case 'host-write':
       inRange(`${at}.stride`, entry.stride, 1, 2 ** USER_ADDRESS_BITS);
@@ -127,6 +134,21 @@ function checkOperation(
       inRange(`${at}.numPages`, entry.numPages, 0, MAX_LOGGED_PAGES);
       return;
     default:
+  }
+}
+
+/**
+ * A syndrome that says read of an instruction that writes: no processor has one, and KVM would map the page
+ * read-only for ever (kvm_is_write_fault).
+ */
+function checkInstruction(entry: BundleAccess, at: string, refuse: Check['refuse']): void {
+  const { kind, instruction } = entry;
+  const carriesSyndrome = kind !== 'fetch' && !isStage1Walk(kind);
+  if (!carriesSyndrome) return;
+  if (instruction === null)
+    refuse(`${at}.instruction`, `is null: only fetches and walks have none, not a ${kind}`);
+  else if (instruction.wnr !== (isWrite(kind) || isCacheMaintenance(kind))) {
+    refuse(`${at}.instruction.wnr`, `is ${instruction.wnr} of a ${kind}`);
   }
 }
 

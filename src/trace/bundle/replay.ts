@@ -37,12 +37,16 @@ interface Run {
   readonly calls: Map<number, PredictedCall>;
 }
 
-/** @throws InputError for a kernel without a preset */
+/**
+ * @param onSimulation called before the first event, to record what follows
+ * @throws InputError for a kernel without a preset
+ */
 export function replayBundle(
   machine: BundleMachine,
   where: string,
   onDump: OnDump,
   kernel = machine.host.kernel.version,
+  onSimulation: (simulation: Simulation) => void = () => {},
 ): BundleReplay {
   const preset = kernelPreset(kernel);
   if (preset === undefined) {
@@ -50,7 +54,12 @@ export function replayBundle(
     throw new InputError(where, `there is no preset for kernel ${kernel}`, `known are ${known}`);
   }
   const steps = scheduledSteps(machine);
-  const simulation: Simulation = createSimulation({ hold: (event) => isScheduled(steps, simulation, event) });
+  const hold = (event: Recorded): boolean => {
+    refuseEndless(where, event);
+    return isScheduled(steps, simulation, event);
+  };
+  const simulation: Simulation = createSimulation({ hold });
+  onSimulation(simulation);
   const run: Run = {
     machine,
     simulation,
@@ -69,6 +78,16 @@ export function replayBundle(
     });
   else followSchedule(run, machine.schedule, preset.features);
   return { simulation, observer: run.observer, kernel, calls: run.calls };
+}
+
+/** Fifty times what two vCPUs that race for a page were seen to need. */
+const MAX_ATTEMPTS = 1000;
+
+/** An access that the host answers and that faults again and again would go on for ever, as on real hardware. */
+function refuseEndless(where: string, event: Recorded): void {
+  if (event.type !== 'stage2-faulted' || event.attempt < MAX_ATTEMPTS) return;
+  const what = `access ${event.access.id} faults ${MAX_ATTEMPTS} times without an end`;
+  throw new InputError(where, what, 'look at its kind, its instruction and what is mapped there');
 }
 
 /** User space of the capture: reads get ascending numbers, cut to their size. */

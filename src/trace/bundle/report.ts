@@ -1,5 +1,6 @@
 // The result of replaying one bundle, complete: what `--json` prints and what the summary is made from.
 
+import type { Simulation } from '../../machine/simulation.ts';
 import type { Divergence, DumpCheck, DumpResult, Tally } from './check.ts';
 import { checkCall, checkDump, checkFaults, checkOutcome } from './check.ts';
 import type { Bundle } from './load.ts';
@@ -21,7 +22,11 @@ export interface ReplayReport {
 }
 
 /** Replays and, where the bundle has answers, checks every prediction in the order of the timeline. */
-export function reportOf(bundle: Bundle, kernel?: string): ReplayReport {
+export function reportOf(
+  bundle: Bundle,
+  kernel?: string,
+  onSimulation?: (simulation: Simulation) => void,
+): ReplayReport {
   const { machine, expected } = bundle;
   const dumps: DumpCheck[] = [];
   const replay = replayBundle(
@@ -35,6 +40,7 @@ export function reportOf(bundle: Bundle, kernel?: string): ReplayReport {
       dumps.push(checkDump(name, state, host.cpu, answer));
     },
     kernel,
+    onSimulation,
   );
   const { accesses } = replay.observer;
   const faults = { expected: 0, matched: 0, unexpected: 0 };

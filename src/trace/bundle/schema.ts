@@ -6,6 +6,8 @@ import { z } from 'zod';
 const hex = z.string().regex(/^0x[0-9a-f]+$/i, 'expected a hex string such as "0x40000000"');
 const address = hex.transform((text) => Number(text));
 const nullableAddress = address.nullable();
+/** Counts are numbers; captures write large ones as hex strings. */
+const count = z.union([z.number(), address]);
 
 const instruction = z.object({
   isv: z.boolean(),
@@ -140,8 +142,8 @@ const operation = z.discriminatedUnion('op', [
     ...common,
     slot: z.number(),
     action: z.enum(['get', 'clear']),
-    firstPage: z.number().optional(),
-    numPages: z.number().optional(),
+    firstPage: count.optional(),
+    numPages: count.optional(),
   }),
   z.object({ op: z.literal('mark'), ...common, name: z.string() }),
   z.object({ op: z.literal('barrier'), ...common }),

@@ -44,7 +44,7 @@ function fromEvent(line: string): Pasted | null {
     esr: Number(esr),
     ipa: Number(ipa),
     far: far ?? null,
-    pc: / (vcpu_)?pc[ =:]/i.test(line) ? (pc ?? null) : null,
+    pc: /(^|[ ,])(vcpu_)?pc[ =:]/i.test(line) ? (pc ?? null) : null,
   };
 }
 

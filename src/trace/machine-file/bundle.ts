@@ -33,6 +33,7 @@ export function fromBundle(json: unknown, where: string): MachineFileInput {
       name: vm.name,
       ...(task?.pid === undefined ? {} : { pid: task.pid }),
       vcpuThreads: Object.values(task?.vcpuThreads ?? {}),
+      vcpus: vm.vcpus,
       ipaBits: vm.ipaBits,
       slotsComplete: complete,
       vgic: vm.vgic,

@@ -25,6 +25,8 @@ export interface TraceVm {
   readonly pid: number | null;
   /** Thread ids of the vCPUs; empty if not known. */
   readonly vcpuThreads: readonly number[];
+  /** vCPUs, which decide how large the redistributors of a GICv3 are; null if not known. */
+  readonly vcpus: number | null;
   readonly geometry: Stage2Geometry;
   /** `slots` names every memslot, so that an IPA outside them has none. */
   readonly slotsComplete: boolean;

@@ -79,6 +79,7 @@ function vmOf(
     name: vm.name,
     pid: vm.pid ?? null,
     vcpuThreads: vm.vcpuThreads,
+    vcpus: vm.vcpus ?? null,
     geometry,
     slotsComplete: vm.slotsComplete,
     vgic: vm.vgic === undefined ? null : vgicOf(vm.vgic, geometry),

@@ -62,6 +62,7 @@ const vm = z.strictObject({
   name: z.string().min(1).max(64),
   pid: z.number().int().min(1).optional(),
   vcpuThreads: z.array(z.number().int().min(1)).default([]),
+  vcpus: z.number().int().min(1).max(512).optional(),
   ipaBits: z.number().int(),
   slotsComplete: z.boolean().default(false),
   vgic: vgic.optional(),

@@ -143,7 +143,7 @@ function readNumber(bytes: Uint8Array, start: number, end: number, kind: FieldKi
   scan.at = at;
   const high = hi >>> 0;
   if (at === first || (at < end && isWord(bytes[at] as number))) {
-    scan.at = endOfWord(bytes, start, end);
+    scan.at = endOfWord(bytes, Math.max(at, start + 1), end);
     return 'not-a-number';
   }
   if (!prefixed && kind !== 'bare-address' && (hi !== 0 || lo !== 0)) return 'hex-without-0x';
@@ -178,7 +178,7 @@ function readDecimal(bytes: Uint8Array, start: number, end: number): FieldProble
   scan.hi = 0;
   scan.lo = negative ? -value : value;
   if (at < end && isWord(bytes[at] as number)) {
-    scan.at = endOfWord(bytes, start, end);
+    scan.at = endOfWord(bytes, Math.max(at, start + 1), end);
     return 'not-a-number';
   }
   return value >= MAX_DECIMAL ? 'number-too-large' : null;

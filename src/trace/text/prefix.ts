@@ -264,6 +264,8 @@ function readPid(into: Prefix, bytes: Uint8Array, start: number, end: number): b
     return false;
   }
   if (into.tgid > MAX_PID) return false;
+  // perf pads the pid, not the task name.
+  if (separator !== DASH) commEnd = backOverBlanks(bytes, start, commEnd);
   let commStart = start;
   while (commStart < commEnd && isBlank(bytes[commStart] as number)) commStart += 1;
   into.commStart = commStart;

@@ -10,17 +10,17 @@ import { outcomeOf, Tally } from './outcome.ts';
 /** Every offset and every bit; without it a part of them that meets every place of a line. */
 const LONG = process.env.STAGETWO_TORTURE === 'long';
 
-/** Offsets to cut at: all in the first 150 and the last 10 lines, between them every 17th. */
+/** Offsets to cut at: all in the first 80 and the last 5 lines, between them every 41st. */
 function* cuts(ends: readonly number[]): Generator<number> {
-  const [first = 0, last = 0, end = 0] = [ends[150], ends.at(-10), ends.at(-1)];
-  for (let cut = 0; cut <= end; cut += LONG || cut < first || cut >= last ? 1 : 17) yield cut;
+  const [first = 0, last = 0, end = 0] = [ends[80], ends.at(-5), ends.at(-1)];
+  for (let cut = 0; cut <= end; cut += LONG || cut < first || cut >= last ? 1 : 41) yield cut;
 }
 
-/** Bits to flip: all in the first and last 2,000 bytes, between them one a byte. */
+/** Bits to flip: all in the first 800 and the last 200 bytes, between them one in every third byte. */
 function* bits(bytes: number): Generator<number> {
   for (let byte = 0; byte < bytes; byte++) {
-    const all = LONG || byte < 2000 || byte >= bytes - 2000;
-    for (let bit = 0; bit < 8; bit++) if (all || bit === (byte * 5) % 8) yield byte * 8 + bit;
+    const all = LONG || byte < 800 || byte >= bytes - 200;
+    for (let bit = 0; bit < 8; bit++) if (all || byte % 24 === bit * 3) yield byte * 8 + bit;
   }
 }
 

@@ -20,11 +20,27 @@ const SEEDS: readonly string[] = [
   'CPU:3 [LOST 12 EVENTS]',
 ];
 
+/** What a parser of numbers and words could stumble over. */
+const PIECES = [
+  ' 0xffffffffffffffff: (',
+  '-2giJX',
+  ' -',
+  '--1',
+  '0x',
+  '0xg',
+  '(12',
+  '=',
+  ' pc 0x1',
+  ' 1: ',
+  '\u00fc',
+  '-a-1',
+];
+
 /** Bytes flipped, taken out, doubled and swapped; whole fields too. */
 const mutated = fc
   .tuple(
     fc.constantFrom(...SEEDS),
-    fc.array(fc.tuple(fc.nat(4), fc.nat(400), fc.nat(255)), { minLength: 0, maxLength: 6 }),
+    fc.array(fc.tuple(fc.nat(5), fc.nat(400), fc.nat(255)), { minLength: 0, maxLength: 6 }),
   )
   .map(([seed, edits]) => {
     let bytes = Buffer.from(seed, 'latin1');
@@ -37,7 +53,9 @@ const mutated = fc
       else if (kind === 2)
         bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(Math.max(0, at - (value % 40)))]);
       else if (kind === 3) bytes = Buffer.concat([rest, head]);
-      else bytes = Buffer.concat([head, Buffer.from(' 0xffffffffffffffff: ('), rest]);
+      else if (kind === 4)
+        bytes = Buffer.concat([head, Buffer.from(PIECES[value % PIECES.length] ?? ''), rest]);
+      else bytes = Buffer.concat([rest, Buffer.from(PIECES[value % PIECES.length] ?? ''), head]);
     }
     return bytes.filter((byte) => byte !== 0x0a);
   });

@@ -130,6 +130,10 @@ describe('a line that carries no event of use', () => {
 });
 
 describe('a line that is rejected', () => {
+  it('with a number that runs into a word, where no field wants one', () => {
+    expect(read('  ovmm-1 [000] ..... 1.0: kvm_entry: -2giJX').outcome).toBe('rejected');
+  });
+
   it.each([
     ['nothing that anybody wrote', 'no-timestamp-or-task'],
     ['\0\0\0\0\0\0\0\0\0\0\0\0', 'no-timestamp-or-task'],

@@ -173,7 +173,7 @@ function reportOf(replay: Replay, damage: string | null): TraceReport {
     lost: replay.lost,
     vms: world.vms.map((vm) => ({
       name: vm.facts.name,
-      vcpus: tasks.vcpus.filter((vcpu) => vcpu.vm === vm).length,
+      vcpuTasks: tasks.vcpus.filter((vcpu) => vcpu.vm === vm).length,
       fromStart: vm.fromStart,
       leaves: stateOf(world.simulation, vm.id).table.leafCount,
     })),

@@ -95,7 +95,8 @@ export interface TraceReport {
   readonly lost: number;
   readonly vms: readonly {
     readonly name: string;
-    readonly vcpus: number;
+    /** Threads that ran its vCPUs. */
+    readonly vcpuTasks: number;
     /** The trace begins with the VM's first fault; null before any fault. */
     readonly fromStart: boolean | null;
     readonly leaves: number;

@@ -99,7 +99,7 @@ export function createWorld(machine: TraceMachine): World {
 }
 
 function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: number): VmWorld {
-  const vcpus = Math.max(1, facts.vcpuThreads.length);
+  const vcpus = facts.vcpus ?? Math.max(1, facts.vcpuThreads.length);
   const { name, geometry } = facts;
   simulation.dispatch({ type: 'vm-created', vm: id, name, geometry, vcpus, capabilities: {} });
   const call = (what: VmmCall): void => simulation.dispatch({ type: 'vmm-called', vm: id, call: what });

@@ -1,0 +1,28 @@
+// A GPU whose memory is coherent (Grace Hopper) offers it as a cacheable mapping. What happened: up to 6.16 KVM sees a
+// PFNMAP without VM_ALLOW_ANY_UNCACHED and maps Device-nGnRE, so that unaligned accesses kill the VM; from 6.17 on it
+// is Normal if the host has FEAT_S2FWB and CTR_EL0.DIC, and without them the memslot is refused with EINVAL. Source:
+// nvgrace-gpu, merge c535d132a30f (KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED). What to do: 6.17 on such a CPU; ask for
+// the capability before assigning. Try `compare ... --vary dic=on,off --vary kernel=6.12,6.17`.
+
+import { kernelsBefore, kernelsFrom, normalWriteBack, scenario, vfioPci } from 'stagetwo';
+
+export default scenario('coherent GPU memory as a cacheable PFNMAP', ({ host, expect }) => {
+  const gpu = host.plug(vfioPci('gpu', { bars: [{ size: '16M', prefetchable: true, cacheable: true }] }));
+  const vm = host.vm('guest', { ram: '16M' });
+  const usemem = vm.assign(gpu.bar(0), { at: 0x1000_0000, mayBeRefused: true });
+
+  vm.vcpu(0).run(function* (cpu) {
+    yield* cpu.store(cpu.ioremap(usemem, normalWriteBack).at(0x04), { size: 8 });
+  });
+
+  const isPci = { device: 'vfio-pci' } as const;
+  expect.when({ kernel: kernelsBefore('6.17'), ...isPci }, () => [
+    usemem.leaf({ type: 'Device-nGnRE' }),
+    vm.died({ errno: 'EFAULT', because: 'unsupported-fsc' }),
+  ]);
+  expect.when({ kernel: kernelsFrom('6.17'), ...isPci }, ({ variant: { fwb = true, dic = false } }) =>
+    fwb && dic
+      ? [usemem.leaf({ type: 'Normal iWB-oWB', because: 'cacheable-pfnmap' }), vm.survived()]
+      : [usemem.neverMapped(), vm.vcpu(0).outcomes(['mmio-exited']), gpu.received({ writes: 0 })],
+  );
+});

@@ -1,0 +1,50 @@
+// Reads of Normal memory that no load asked for (DDI0487 B2.10.1): a line fill, a neighbouring line, or a load down a
+// path that is not taken, of any register near the access. Device memory is never read so (B2.10.2).
+
+import type { Pa } from '../arch/addresses.ts';
+import { alignDown } from '../arch/addresses.ts';
+import type { Granule } from '../arch/geometry.ts';
+import { levelSize } from '../arch/geometry.ts';
+import { permits } from '../arch/permits.ts';
+import type { PaRange, Transaction } from '../arch/transaction.ts';
+import type { Choose } from './choices.ts';
+import { chooseAny, TYPICAL } from './choices.ts';
+import type { Translation } from './events.ts';
+
+const LINE = 64;
+const WORD = 4;
+
+/**
+ * The speculative read that somebody chose before an access, if its type permits one: within the mapped leaf and the
+ * device, where a translation and an endpoint are.
+ */
+export function speculativeRead(
+  translation: Translation,
+  granule: Granule,
+  route: PaRange,
+  choose: Choose,
+): Transaction | undefined {
+  const { pa, level, combined } = translation;
+  if (choose === TYPICAL || !permits(combined.type).speculativeReads.value) return undefined;
+  const leaf = levelSize(granule, level);
+  const start = alignDown(pa, leaf);
+  const from = Math.max(start, route.start);
+  const to = Math.min(start + leaf, route.end);
+  const line = alignDown(pa, LINE);
+  const words = Array.from({ length: LINE / WORD }, (_, index) =>
+    read(line + index * WORD, WORD, translation),
+  );
+  const near = [read(line, LINE, translation), read(line + LINE, LINE, translation), ...words];
+  const possible = near.filter((it) => it.pa >= from && it.pa + it.size <= to);
+  return chooseAny(choose, 'speculative-read', possible);
+}
+
+const read = (pa: number, size: number, { combined }: Translation): Transaction => ({
+  kind: 'read',
+  pa: pa as Pa,
+  size,
+  bytes: null,
+  memoryType: combined.type,
+  stores: 1,
+  access: null,
+});

@@ -1,0 +1,138 @@
+// A state after every event in bounded memory: the latest states are held, all others are made anew from keyframes by
+// the machine's own `evolve`, on a plain copy for the bulk of the way and by Immer's `produce` for the last steps, so
+// that neighbours share what did not change.
+
+import { freeze, Immer } from 'immer';
+import { evolve } from '../machine/evolve.ts';
+import type { MachineState } from '../machine/state.ts';
+import type { EventLog } from './event-log.ts';
+import { copyState } from './state-copy.ts';
+
+/** Settings of memory against time. */
+export interface SnapshotOptions {
+  /** Events from one keyframe to the next, at first; 1,024 unless given. */
+  readonly keyframeEvery?: number;
+  /** Keyframes kept at most; when there are more, every other one goes. 1,024 unless given. */
+  readonly keyframes?: number;
+  /** Latest states held, where the simulation makes immutable ones; 1,024 unless given. */
+  readonly recent?: number;
+}
+
+/** Return true to stop. The state is one object that changes in place: it is not to be kept. */
+export type Visit = (state: MachineState, seq: number) => boolean | undefined;
+
+export interface Snapshots {
+  /** The state after the next event of the log. @param live it changes in place */
+  add(state: MachineState, live: boolean): void;
+  /** The immutable state after event `seq`, which exists; -1 is before the first. */
+  at(seq: number): MachineState;
+  /** The states after events `from` to `to`, ascending. */
+  walk(from: number, to: number, visit: Visit): void;
+  /** The latest keyframe before event `seq`, as the event after which it stands. */
+  keyframeBefore(seq: number): number;
+}
+
+/** States made anew that are kept, so that a step back from one costs nothing. */
+const WINDOW = 64;
+
+interface Placed {
+  readonly seq: number;
+  readonly state: MachineState;
+}
+
+export function createSnapshots(
+  before: MachineState,
+  log: EventLog,
+  { keyframeEvery = 1024, keyframes: most = 1024, recent = 1024 }: SnapshotOptions,
+): Snapshots {
+  const immer = new Immer();
+  let every = keyframeEvery;
+  let count = 0;
+  let keyframes: Placed[] = [{ seq: -1, state: freeze(before, true) }];
+  const latest: (MachineState | undefined)[] = [];
+  let window: readonly Placed[] = [];
+
+  const eventAt = (seq: number) => {
+    const event = log.at(seq);
+    if (event === undefined) throw new RangeError(`event ${seq} is not in the log`);
+    return event;
+  };
+
+  const keyframe = (seq: number, state: MachineState, live: boolean): void => {
+    keyframes.push({ seq, state: live ? freeze(copyState(state), true) : state });
+    if (keyframes.length <= most + 1) return;
+    every *= 2;
+    keyframes = keyframes.filter(({ seq: at }) => (at + 1) % every === 0);
+  };
+
+  const placeBefore = (seq: number): Placed => {
+    const found = keyframes[lastIndexUpTo(keyframes, seq)];
+    const near = window.findLast((it) => it.seq <= seq);
+    if (found === undefined) throw new RangeError(`there is no keyframe before ${seq}`);
+    return near !== undefined && near.seq > found.seq ? near : found;
+  };
+
+  /** The state after `seq` as one that may change. */
+  const plainAt = (seq: number): MachineState => {
+    const base = placeBefore(seq);
+    const state = copyState(base.state);
+    for (let at = base.seq + 1; at <= seq; at++) evolve(state, eventAt(at));
+    return state;
+  };
+
+  const rebuilt = (seq: number): MachineState => {
+    let last = placeBefore(seq);
+    const states = window.at(-1) === last ? window.slice(-WINDOW) : [];
+    if (seq - last.seq > WINDOW) {
+      last = { seq: seq - WINDOW, state: freeze(plainAt(seq - WINDOW), true) };
+      states.length = 0;
+    }
+    if (states.length === 0) states.push(last);
+    while (last.seq < seq) {
+      const event = eventAt(last.seq + 1);
+      const state = immer.produce(last.state, (draft) => evolve(draft as unknown as MachineState, event));
+      last = { seq: event.seq, state };
+      states.push(last);
+    }
+    window = states;
+    return last.state;
+  };
+
+  return {
+    add(state, live) {
+      if (!live) latest[count % recent] = state;
+      if ((count + 1) % every === 0) keyframe(count, state, live);
+      count += 1;
+    },
+    at(seq) {
+      const held = seq >= count - recent && seq >= 0 ? latest[seq % recent] : undefined;
+      if (held !== undefined) return held;
+      return placeAt(keyframes, seq) ?? window.find((it) => it.seq === seq)?.state ?? rebuilt(seq);
+    },
+    walk(from, to, visit) {
+      const state = plainAt(from);
+      for (let seq = from; seq <= to; seq++) {
+        if (seq > from) evolve(state, eventAt(seq));
+        if (visit(state, seq) === true) return;
+      }
+    },
+    keyframeBefore: (seq) => keyframes[lastIndexUpTo(keyframes, seq - 1)]?.seq ?? -1,
+  };
+}
+
+const placeAt = (places: readonly Placed[], seq: number): MachineState | undefined => {
+  const found = places[lastIndexUpTo(places, seq)];
+  return found?.seq === seq ? found.state : undefined;
+};
+
+/** Places ascend by seq. @returns -1 if the first is later */
+function lastIndexUpTo(places: readonly Placed[], seq: number): number {
+  let low = 0;
+  let high = places.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((places[middle]?.seq ?? 0) <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
