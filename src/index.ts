@@ -76,6 +76,8 @@ export type {
 } from './machine/scenario-handles.ts';
 export type { Vmm, VmmProgram } from './machine/scenario-vmm.ts';
 export type { MachineState } from './machine/state.ts';
+export type { Bisection, BisectOptions, Property } from './record/bisect.ts';
 export type { Difference } from './record/difference.ts';
-export type { Timeline } from './record/timeline.ts';
-export { record } from './record/timeline.ts';
+export type { Timeline, TimelineOptions } from './record/timeline.ts';
+export { record, timelineOf } from './record/timeline.ts';
+export type { Link, Why } from './record/why.ts';

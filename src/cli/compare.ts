@@ -15,6 +15,7 @@ import { ruleText } from './rule-words.ts';
 import { runDocument } from './run-document.ts';
 import { inScenario, loadScenario } from './scenario-file.ts';
 import type { Terminal } from './terminal.ts';
+import { tlpLines } from './tlp-report.ts';
 import type { VariantChoice } from './vary.ts';
 import { parseVary } from './vary.ts';
 import { toJson } from './words.ts';
@@ -22,6 +23,7 @@ import { toJson } from './words.ts';
 export interface CompareOptions {
   readonly vary: readonly string[];
   readonly seed?: number;
+  readonly tlp?: boolean;
   readonly json?: boolean;
 }
 
@@ -42,8 +44,11 @@ export async function compare(
   const { choices } = parseVary(options.vary);
   const { path, scenario } = await loadScenario(argument);
   const runs = inScenario(path, () => runAll(scenario, choices, options.seed, terminal));
-  if (options.json === true) terminal.out(toJson(compareDocument(scenario.name, runs)));
-  else terminal.out(`${compareLines(scenario.name, runs, terminal).join('\n')}\n`);
+  if (options.json === true) terminal.out(toJson(compareDocument(scenario.name, runs, options.tlp)));
+  else {
+    const packets = options.tlp === true ? tlpLines(runs, terminal) : [];
+    terminal.out(`${[...compareLines(scenario.name, runs, terminal), ...packets].join('\n')}\n`);
+  }
   return runs.every(({ run }) => run.ok) ? 0 : 1;
 }
 
@@ -150,10 +155,11 @@ function onePartingLines(
   return [`${heading} part at`, ...facts(events, options), ...why];
 }
 
-export function compareDocument(name: string, runs: readonly ChosenRun[]) {
+/** @param withTlp the PCI Express packets of each run, too */
+export function compareDocument(name: string, runs: readonly ChosenRun[], withTlp = false) {
   return {
     scenario: name,
-    runs: runs.map(({ name: variant, run }) => ({ name: variant, ...runDocument(run, false) })),
+    runs: runs.map(({ name: variant, run }) => ({ name: variant, ...runDocument(run, false, withTlp) })),
     partings: partingsOf(runs).map(({ block, first, other, parting }) => ({
       block: block === '' ? null : block,
       between: [first.name, other.name],

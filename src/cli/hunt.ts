@@ -125,7 +125,8 @@ function huntLines(
     '',
   ];
   if (finding === null) {
-    return [...heading, ...wrap(`safe: ${spaceWords(hunted)}`, columns).map(style.good)];
+    const verdict = hunted.isExhaustive ? 'safe' : 'nothing broke';
+    return [...heading, ...wrap(`${verdict}: ${spaceWords(hunted)}`, columns).map(style.good)];
   }
   const steps = finding.departures.length;
   const how = steps === 0 ? 'the typical run breaks it' : `${count(steps, 'departure')} from the typical run`;

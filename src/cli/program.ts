@@ -44,6 +44,8 @@ export function createProgram(terminal: Terminal, exitWith: (status: number) => 
   addHunt(program, context);
   addReplay(program, context);
   addRecordCommands(program, context);
+  addExplain(program, context);
+  addMachine(program, context);
   addMatrix(program, context);
   addKernels(program, context);
   addHeadline(program, context);
@@ -58,6 +60,7 @@ function addRun(program: Command, { terminal, exitWith }: Context): void {
     .option('-k, --kernel <name>', 'kernel preset; repeat for several (default: the newest)', repeated)
     .option('--seed <n>', 'seed of every choice left open', wholeNumber)
     .option('--events', 'list every event with its cause')
+    .option('--tlp', 'show the PCI Express packets')
     .option(...JOURNAL_OPTION)
     .option(...JSON_OPTION)
     .addHelpText(
@@ -85,6 +88,7 @@ function addCompare(program: Command, { terminal, exitWith }: Context): void {
       repeated,
     )
     .option('--seed <n>', 'seed of every choice left open', wholeNumber)
+    .option('--tlp', 'show the PCI Express packets')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
@@ -131,8 +135,9 @@ function addHunt(program: Command, { terminal, exitWith }: Context): void {
 function addReplay(program: Command, { terminal, exitWith }: Context): void {
   program
     .command('replay')
-    .description('replay captures of real kernels and compare every prediction')
-    .argument('<bundle...>', 'directories with a machine.json and, to compare with, an expected.json')
+    .description('replay captures or traces of real kernels and compare every prediction')
+    .argument('<bundle...>', 'directories with a machine.json, or a trace as text (.gz as it is)')
+    .option('--machine <file>', 'of a trace: the host, its memslots and VMAs (docs/machine-file.md)')
     .option('-k, --kernel <name>', 'predict for this kernel preset instead of the captured one')
     .option(...JOURNAL_OPTION)
     .option(...JSON_OPTION)
@@ -141,6 +146,7 @@ function addReplay(program: Command, { terminal, exitWith }: Context): void {
       examples([
         ['stagetwo replay captures/6.12-vfio', 'one capture in full'],
         ['stagetwo replay captures/*', 'a table of many'],
+        ['stagetwo replay trace.txt.gz --machine host.yaml', 'ftrace, trace-cmd or perf script text'],
         [
           'stagetwo replay captures/6.1-vfio --kernel 6.12',
           'where another kernel would have gone another way',
@@ -148,8 +154,61 @@ function addReplay(program: Command, { terminal, exitWith }: Context): void {
       ]),
     )
     .action(async (bundles: string[], options) => {
+      if (options.machine !== undefined) {
+        const { replayTraces } = await import('./trace.ts');
+        exitWith(await replayTraces(bundles, options, terminal));
+        return;
+      }
       const { replay } = await import('./replay.ts');
       exitWith(await replay(bundles, options, terminal));
+    });
+}
+
+function addMachine(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('machine')
+    .description('help to write the machine file that a trace needs, from /proc/PID/smaps')
+    .requiredOption('--smaps <file>', 'copy of /proc/PID/smaps of the VMM')
+    .option('--slot <ipa,size,hva>', 'a memslot, also as slot=ipa,size,hva; repeat for each', repeated, [])
+    .option('-k, --kernel <name>', 'kernel preset of the host', '6.12')
+    .option('--page-size <size>', 'host page size: 4K, 16K or 64K', '4K')
+    .option('--ipa-bits <n>', 'IPA size of the VM', wholeNumber, 40)
+    .option('--pid <n>', 'process id of the VMM, to know its tasks in the trace', wholeNumber)
+    .addHelpText(
+      'after',
+      examples([
+        [
+          'stagetwo machine --smaps smaps.txt --slot 0x40000000,0x10000000,0xffff80000000',
+          'one slot of RAM; VM_ALLOW_ANY_UNCACHED shows as ?? in smaps',
+        ],
+      ]),
+    )
+    .action(async (options) => {
+      const { machineCommand } = await import('./trace.ts');
+      exitWith(machineCommand(options, terminal));
+    });
+}
+
+function addExplain(program: Command, { terminal, exitWith }: Context): void {
+  program
+    .command('explain')
+    .description('the story of one pasted line: a fault of a trace, a line of the host log, or an ESR')
+    .argument('<words...>', 'the line, quoted or not')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      examples([
+        ["stagetwo explain 'Unsupported FSC: EC=0x24 xFSC=0x21 ESR_EL2=0x92000061'", 'why the VM died'],
+        [
+          "stagetwo explain 'kvm_guest_fault: ipa 0x10000000, hsr 0x93800005, hxfar 0x10000000, pc 0x40000128'",
+          'a line of a trace',
+        ],
+        ['stagetwo explain 0x93c08061', 'a bare ESR'],
+      ]),
+    )
+    .action(async (words: string[], options) => {
+      const { explainCommand } = await import('./explain.ts');
+      exitWith(explainCommand(words, options, terminal));
     });
 }
 

@@ -13,12 +13,14 @@ import { runDocument } from './run-document.ts';
 import { eventLines, storyLines } from './run-story.ts';
 import { inScenario, loadScenario } from './scenario-file.ts';
 import type { Terminal } from './terminal.ts';
+import { tlpLines } from './tlp-report.ts';
 import { toJson } from './words.ts';
 
 export interface RunOptions {
   readonly kernel?: readonly string[];
   readonly seed?: number;
   readonly events?: boolean;
+  readonly tlp?: boolean;
   /** File for a journal of the run. */
   readonly journal?: string;
   readonly json?: boolean;
@@ -50,12 +52,13 @@ export async function run(argument: string, options: RunOptions, terminal: Termi
   });
   const withEvents = options.events === true;
   if (options.json === true) {
-    const documents = runs.map((it) => runDocument(it, withEvents));
+    const documents = runs.map((it) => runDocument(it, withEvents, options.tlp));
     terminal.out(toJson(documents.length === 1 ? documents[0] : documents));
   } else {
     const about = inScenario(path, () => outline(scenario));
     const blocks = runs.map((it) => [
       ...storyLines(it, terminal, nothingExpected(it.kernel, about)),
+      ...(options.tlp === true ? tlpLines([{ name: '', run: it }], terminal) : []),
       ...(withEvents ? ['', ...eventLines(it.events, terminal)] : []),
     ]);
     terminal.out(`${blocks.map((lines) => lines.join('\n')).join('\n\n\n')}\n`);

@@ -22,6 +22,22 @@ export interface TraceOptions {
 }
 
 /**
+ * One trace at a time: a machine file describes one host.
+ * @throws InputError for more than one trace
+ */
+export function replayTraces(
+  paths: readonly string[],
+  options: TraceOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const [path, second] = paths;
+  if (path === undefined || second !== undefined) {
+    throw new InputError('--machine', 'goes with one trace', 'replay one trace at a time');
+  }
+  return replayTrace(path, options, terminal);
+}
+
+/**
  * @param path ftrace, trace-cmd report or perf script text, plain or gzipped
  * @returns exit status: 1 where the trace surprised the simulated host
  * @throws InputError for files that cannot be read and machine files that do not fit

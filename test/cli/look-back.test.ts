@@ -91,7 +91,7 @@ describe('stagetwo show', () => {
 
 describe('stagetwo diff', () => {
   it('lists what is different, bytes of a store together', async () => {
-    const { status, out } = await command(['diff', died, '--from', '25'], 160);
+    const { status, out } = await command(['diff', died, '--from', '32'], 160);
     expect(status).toBe(0);
     expect(out).toMatch(/memory\[0x0\]\[0\]\[\d+\.\.\d+/);
     const { differences } = JSON.parse(

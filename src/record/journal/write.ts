@@ -98,30 +98,49 @@ export function firstLine(
   return { bytes: gzip ? toMember(text) : text, crc: batch.crc };
 }
 
-export function createWriter<E extends Journaled>(opened: Opened, options: WriteOptions): JournalWriter<E> {
-  const { file, fd, files, codecs, gzip } = opened;
+/** How far a writer is. */
+interface Progress {
+  /** Events appended. */
+  events: number;
+  acknowledged: number;
+  failure: JournalError | null;
+  closed: boolean;
+}
+
+/** The way from lines to the disk. */
+interface Output {
+  /** Throws what failed before, or that the journal is closed. */
+  check(): void;
+  addLine(text: string): void;
+  /** Writes and syncs everything. */
+  commit(): void;
+  /** As `commit`, if enough has gathered. */
+  commitIfDue(): void;
+}
+
+function createOutput(opened: Opened, options: WriteOptions, progress: Progress): Output {
+  const { file, fd, files, gzip } = opened;
   const { batchBytes = BATCH, commitBytes = COMMIT } = options;
   const batch: Batch = { buffer: Buffer.allocUnsafeSlow(batchBytes + BATCH), used: 0, crc: opened.crc };
-  let { position, events } = opened;
-  let acknowledged = events - 1;
+  let { position } = opened;
   let unsynced = 0;
-  let failure: JournalError | null = null;
-  let closed = false;
 
-  const failing = (call: () => void): void => {
-    if (failure !== null) throw failure;
-    if (closed) throw new JournalError({ file, what: 'is closed', todo: 'open it again to append' });
+  const check = (): void => {
+    if (progress.failure !== null) throw progress.failure;
+    if (progress.closed) throw new JournalError({ file, what: 'is closed', todo: 'open it again to append' });
+  };
+  const attempt = (call: () => void): void => {
+    check();
     try {
       call();
     } catch (cause) {
-      failure = failed(file, acknowledged, cause);
-      throw failure;
+      progress.failure = failed(file, progress.acknowledged, cause);
+      throw progress.failure;
     }
   };
-
   const write = (): void => {
     if (batch.used === 0) return;
-    failing(() => {
+    attempt(() => {
       const text = batch.buffer.subarray(0, batch.used);
       const bytes = gzip ? toMember(text) : text;
       writeAll(files, fd, bytes, bytes.length, position);
@@ -131,45 +150,57 @@ export function createWriter<E extends Journaled>(opened: Opened, options: Write
     batch.used = 0;
   };
   const commit = (): void => {
+    check();
     write();
     if (unsynced === 0) return;
-    failing(() => files.fdatasync(fd));
-    acknowledged = events - 1;
+    attempt(() => files.fdatasync(fd));
+    progress.acknowledged = progress.events - 1;
     unsynced = 0;
   };
-  const add = (text: string): void => addLine(batch, text, batchBytes, write);
-  const control = (line: Control): void => {
-    failing(() => {});
-    add(JSON.stringify(line));
+  return {
+    check,
+    commit,
+    addLine: (text) => addLine(batch, text, batchBytes, write),
+    commitIfDue() {
+      if (unsynced + batch.used >= commitBytes) commit();
+    },
   };
+}
 
+export function createWriter<E extends Journaled>(opened: Opened, options: WriteOptions): JournalWriter<E> {
+  const { file, codecs, events } = opened;
+  const progress: Progress = { events, acknowledged: events - 1, failure: null, closed: false };
+  const output = createOutput(opened, options, progress);
+  const control = (line: Control): void => {
+    output.check();
+    output.addLine(JSON.stringify(line));
+  };
   return {
     recovery: opened.recovery,
     get length() {
-      return events;
+      return progress.events;
     },
     get acknowledged() {
-      return acknowledged;
+      return progress.acknowledged;
     },
     append(event) {
-      if (failure !== null || closed) failing(() => {});
-      const text = checkedText(file, event, events, codecs);
-      add(text);
-      events += 1;
-      if (unsynced + batch.used >= commitBytes) commit();
+      output.check();
+      output.addLine(checkedText(file, event, progress.events, codecs));
+      progress.events += 1;
+      output.commitIfDue();
     },
     checkpoint(state) {
-      control({ journal: 'checkpoint', seq: events - 1, state });
+      control({ journal: 'checkpoint', seq: progress.events - 1, state });
     },
-    flush: commit,
+    flush: output.commit,
     close() {
-      if (closed) return;
+      if (progress.closed) return;
       try {
-        control({ journal: 'end', events });
-        commit();
+        control({ journal: 'end', events: progress.events });
+        output.commit();
       } finally {
-        closed = true;
-        letGo(opened, failure !== null);
+        progress.closed = true;
+        letGo(opened, progress.failure !== null);
       }
     },
   };

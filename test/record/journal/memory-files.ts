@@ -49,7 +49,7 @@ export interface MemoryDisk {
   crash(share: number): void;
 }
 
-export class DiskError extends Error {
+class DiskError extends Error {
   readonly code: string;
 
   constructor(code: string) {

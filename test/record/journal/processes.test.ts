@@ -52,7 +52,10 @@ function compiled(): readonly string[] {
   return [at(join(tests, 'kill-child.js')), at(join(record, 'journal.js')), at(join(tests, 'example.js'))];
 }
 
-/** Starts the writer, kills it so many milliseconds after it set to work. @returns what it said was acknowledged last */
+/**
+ * Starts the writer and kills it so many milliseconds after it set to work.
+ * @returns what it said was acknowledged last
+ */
 async function killedAfter(words: readonly string[], milliseconds: number): Promise<number> {
   const child = spawn(process.execPath, [...words], { stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
