@@ -22,6 +22,8 @@ export type { DeviceDescription } from './devices/description.ts';
 // Devices.
 export { devMem, emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from './devices/plug.ts';
 export type { RegisterInput } from './devices/register.ts';
+export type { BusRequest, LinkLimits, Tlp } from './devices/tlp.ts';
+export { tlpsOf } from './devices/tlp.ts';
 export type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './guest/mapping.ts';
 // Guests: what stage 1 maps as what, and what programs can do.
 export {
@@ -45,6 +47,11 @@ export type { MachineEvent, Recorded } from './machine/events.ts';
 export type { Check, DiedWanted, LeafWanted, ReceivedWanted, RunFacts, SawWanted } from './machine/expect.ts';
 // Scenarios.
 export { check } from './machine/expect.ts';
+// The hunt for behaviours that break an expectation.
+export type { Attempt, Decision, Hunted, HuntOptions, Script } from './machine/hunt.ts';
+export { hunt } from './machine/hunt.ts';
+export type { Finding } from './machine/hunt-shrink.ts';
+export { shrink } from './machine/hunt-shrink.ts';
 export type {
   AccessReport,
   Death,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { command, widest } from './memory-terminal.ts';
 
-const COMMANDS = ['run', 'compare', 'replay', 'matrix', 'kernels', 'headline'];
+const COMMANDS = ['run', 'compare', 'hunt', 'replay', 'matrix', 'kernels', 'headline'];
 
 describe('stagetwo --help', () => {
   it('names every command and shows examples', async () => {
