@@ -98,8 +98,10 @@ function measure(name: string, rounds: number, faults: number, run: () => () => 
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 
+const grouped = (value: number): string => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
+
 const spread = (values: readonly number[]): string =>
-  `${Math.round(median(values)).toLocaleString('en')} (${Math.round(Math.min(...values)).toLocaleString('en')} to ${Math.round(Math.max(...values)).toLocaleString('en')})`;
+  `${grouped(median(values))} (${grouped(Math.min(...values))} to ${grouped(Math.max(...values))})`;
 
 const FAULTS = Number(process.argv[2] ?? 50_000);
 

@@ -68,6 +68,7 @@ describe('the API', () => {
         "stage1FromMair",
         "stage2Geometry",
         "sysfsPci",
+        "timelineOf",
         "tlpsOf",
         "vfioPci",
         "vfioPlatform",

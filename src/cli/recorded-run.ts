@@ -24,7 +24,7 @@ export interface RecordedRun {
 }
 
 /** Anything but a script or a directory is taken for a journal, so that a damaged one is called what it is. */
-export function isJournal(argument: string): boolean {
+function isJournal(argument: string): boolean {
   return !/\.[cm]?[jt]s$/.test(argument) && statSync(argument, { throwIfNoEntry: false })?.isFile() === true;
 }
 
@@ -46,7 +46,7 @@ export async function openRun(
 }
 
 /** Runs it once and records everything. */
-export function recordedFrom(source: RunSource): Timeline {
+function recordedFrom(source: RunSource): Timeline {
   let timeline: Timeline | undefined;
   source.run((simulation) => {
     timeline = record(simulation);

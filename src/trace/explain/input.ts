@@ -18,18 +18,18 @@ const MAX_TEXT = 4096;
 /** A line of which only the event's text was pasted. */
 const PREFIX = 'pasted-1 [000] 0.000001: ';
 
-const TODO =
+const PASTE =
   "paste a kvm_guest_fault line, an 'Unsupported FSC' line of the host's log, or an ESR_EL2 such as 0x92000061";
 
 /** @throws InputError if there is nothing in the text that is known */
 export function readPasted(text: string): Pasted {
   const line = text.slice(0, MAX_TEXT).replace(/\s+/g, ' ').trim();
-  if (line === '') throw new InputError('explain', 'there is no text', TODO);
+  if (line === '') throw new InputError('explain', 'there is no text', PASTE);
   return fromEvent(line) ?? fromHostLog(line) ?? fromEsr(line) ?? unknown(line);
 }
 
 function unknown(line: string): never {
-  throw new InputError('explain', `'${line.slice(0, 60)}' says nothing of a fault`, TODO);
+  throw new InputError('explain', `'${line.slice(0, 60)}' says nothing of a fault`, PASTE);
 }
 
 function fromEvent(line: string): Pasted | null {
@@ -71,7 +71,7 @@ function esrOf(text: string): number {
   const value = BigInt(/^0x/i.test(text) ? text : `0x${text}`);
   const cut = value >> 32n === ALL_ONES ? value & ALL_ONES : value;
   if (cut >> ESR_BITS !== 0n) {
-    throw new InputError('explain', `${text} has bits above 43, which ESR_EL2 does not`, TODO);
+    throw new InputError('explain', `${text} has bits above 43, which ESR_EL2 does not`, PASTE);
   }
   return Number(cut);
 }

@@ -255,11 +255,11 @@ function readPid(into: Prefix, bytes: Uint8Array, start: number, end: number): b
   let commEnd = digits - 1;
   const separator = bytes[commEnd] as number;
   if (separator === SLASH) {
-    let process = commEnd;
-    while (process > start && isDigit(bytes[process - 1] as number)) process -= 1;
-    if (process === commEnd || process === start || !isBlank(bytes[process - 1] as number)) return false;
-    into.tgid = decimal(bytes, process, commEnd);
-    commEnd = process - 1;
+    let group = commEnd;
+    while (group > start && isDigit(bytes[group - 1] as number)) group -= 1;
+    if (group === commEnd || group === start || !isBlank(bytes[group - 1] as number)) return false;
+    into.tgid = decimal(bytes, group, commEnd);
+    commEnd = group - 1;
   } else if (separator !== DASH && !isBlank(separator)) {
     return false;
   }
@@ -268,6 +268,8 @@ function readPid(into: Prefix, bytes: Uint8Array, start: number, end: number): b
   if (separator !== DASH) commEnd = backOverBlanks(bytes, start, commEnd);
   let commStart = start;
   while (commStart < commEnd && isBlank(bytes[commStart] as number)) commStart += 1;
+  // A kernel thread may have no name in ftrace; perf always prints one.
+  if (separator !== DASH && commStart === commEnd) return false;
   into.commStart = commStart;
   into.commEnd = commEnd;
   return true;

@@ -27,8 +27,8 @@ export function createTasks(world: World): Tasks {
 
   const byFacts = (pid: number, tgid: number): VmWorld | null => {
     for (const vm of world.vms) {
-      const { pid: process, vcpuThreads } = vm.facts;
-      if (vcpuThreads.includes(pid) || process === pid || (process !== null && process === tgid)) return vm;
+      const { pid: owner, vcpuThreads } = vm.facts;
+      if (vcpuThreads.includes(pid) || owner === pid || (owner !== null && owner === tgid)) return vm;
     }
     return null;
   };
@@ -36,8 +36,8 @@ export function createTasks(world: World): Tasks {
   const ownerOf = (pid: number, tgid: number): VmWorld | null => {
     const told = byFacts(pid, tgid);
     if (told !== null || single === undefined) return told;
-    const { pid: process, vcpuThreads } = single.facts;
-    if (vcpuThreads.length > 0 || (process !== null && tgid !== -1)) return null;
+    const { pid: owner, vcpuThreads } = single.facts;
+    if (vcpuThreads.length > 0 || (owner !== null && tgid !== -1)) return null;
     if (tgid !== -1 && claimed === -1) claimed = tgid;
     return tgid === -1 || tgid === claimed ? single : null;
   };
