@@ -84,6 +84,8 @@ export type {
 export type { Vmm, VmmProgram } from './machine/scenario-vmm.ts';
 export type { MachineState } from './machine/state.ts';
 export type { Bisection, BisectOptions, Property } from './record/bisect.ts';
+export type { Branching } from './record/branch.ts';
+export { branch } from './record/branch.ts';
 export type { Difference } from './record/difference.ts';
 export type { Timeline, TimelineOptions } from './record/timeline.ts';
 export { record, timelineOf } from './record/timeline.ts';

@@ -26,6 +26,7 @@ describe('the API', () => {
         "KERNELS",
         "VARY_DEVICES",
         "alignmentFault",
+        "branch",
         "check",
         "combine",
         "combineAttributes",

@@ -73,7 +73,7 @@ export function attempt(
     vary,
     state: 'plain',
     schedule,
-    ...(seed === null ? { turns: 'first-ready' } : { seed }),
+    ...(seed === null ? { turns: 'steady' } : { seed }),
     adversary: seed === null ? { choices } : { choices, seed },
     onTurn: ({ ready, went }) =>
       void decisions.push({ kind: 'turn', ready, options: ready.length, chosen: ready.indexOf(went) }),

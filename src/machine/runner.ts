@@ -46,8 +46,8 @@ export interface RunOptions {
    * it all are typical.
    */
   readonly adversary?: { readonly choices?: readonly number[]; readonly seed?: number };
-  /** Where the given schedule ends: `seeded`, or whoever is ready and comes first. `seeded` unless given. */
-  readonly turns?: 'seeded' | 'first-ready';
+  /** Where the given schedule ends: `seeded`, or `steady`, where whoever went last goes on. `seeded` unless given. */
+  readonly turns?: 'seeded' | 'steady';
   /** Hears of each turn before it is taken. */
   readonly onTurn?: (turn: Turn) => void;
   /** Called before the first event, to subscribe to the bus or to record a timeline. */
@@ -209,7 +209,7 @@ function play(
   const vcpus = vms.reduce((sum, vm) => sum + vm.lastVcpu + 1, 0);
   const vmm = vmmPrograms.map((program, index) => vmmActor(stage, vcpus + index, index, program));
   const { onTurn, turns: beyond, schedule } = options;
-  const seedOfTurns = beyond === 'first-ready' ? null : (options.seed ?? 1);
+  const seedOfTurns = beyond === 'steady' ? null : (options.seed ?? 1);
   const turns = takeTurns([...actors, ...vmm], seedOfTurns, schedule, onTurn);
   return { turns, actors };
 }

@@ -26,6 +26,7 @@ export interface Turns {
 
 /** Who could have gone in a turn, and who did: numbers of actors. */
 export interface Turn {
+  /** Without a seed, the one that goes unless told otherwise stands first. */
   readonly ready: readonly number[];
   readonly went: number;
 }
@@ -35,7 +36,7 @@ const MOST_TURNS = 10_000_000;
 
 /**
  * Lets the actors take turns until none is ready.
- * @param seed of the turns behind those given; null lets whoever is ready and comes first go
+ * @param seed of the turns behind those given; null lets whoever went last go on, else the first that is ready
  * @param given turns to take first, as an earlier run recorded them
  * @param onTurn hears of each turn before it is taken
  * @throws RangeError if a given turn is that of an actor that cannot take it, or the turns do not end
@@ -49,7 +50,8 @@ export function takeTurns(
   const schedule: number[] = [];
   let prng: PrngState = (seed ?? 0) >>> 0;
   for (;;) {
-    const ready = actors.filter((actor) => actor.status() === 'ready');
+    const able = actors.filter((actor) => actor.status() === 'ready');
+    const ready = seed === null ? steadyOrder(able, schedule.at(-1)) : able;
     const [first] = ready;
     if (first === undefined) break;
     if (schedule.length === MOST_TURNS) throw new RangeError(`after ${MOST_TURNS} turns the programs go on`);
@@ -72,6 +74,12 @@ export function takeTurns(
   }
   const stuck = actors.filter((actor) => actor.status() === 'waiting').map(({ name }) => name);
   return { schedule, stuck, prng };
+}
+
+/** Whoever went last comes first, so that each change of turns is one decision. */
+function steadyOrder(able: readonly Actor[], last: number | undefined): readonly Actor[] {
+  const same = able.filter(({ id }) => id === last);
+  return same.length === 0 ? able : [...same, ...able.filter(({ id }) => id !== last)];
 }
 
 function givenActor(ready: readonly Actor[], id: number, turn: number): Actor {

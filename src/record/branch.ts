@@ -1,5 +1,5 @@
-// Another future of a run: it is run again from its source, which is deterministic, up to an event; there something else
-// happens, and programs and schedule go on from it as they would have.
+// Another future of a run: it is run again from its source, which is deterministic, up to an event. There something
+// else happens, and programs and schedule go on from it as they would have.
 
 import type { MachineEvent } from '../machine/events.ts';
 import type { Simulation } from '../machine/simulation.ts';

@@ -40,16 +40,41 @@ interface Placed {
   readonly state: MachineState;
 }
 
+interface Keyframes {
+  /** The next state, which becomes a keyframe if it is its turn. */
+  offer(seq: number, state: MachineState, live: boolean): void;
+  /** The latest that stands after event `seq` or earlier. */
+  upTo(seq: number): Placed;
+}
+
+function createKeyframes(before: MachineState, first: number, most: number): Keyframes {
+  let every = first;
+  let frames: Placed[] = [{ seq: -1, state: freeze(before, true) }];
+  return {
+    offer(seq, state, live) {
+      if ((seq + 1) % every !== 0) return;
+      frames.push({ seq, state: live ? freeze(copyState(state), true) : state });
+      if (frames.length <= most + 1) return;
+      every *= 2;
+      frames = frames.filter(({ seq: at }) => (at + 1) % every === 0);
+    },
+    upTo(seq) {
+      const found = frames[lastIndexUpTo(frames, seq)];
+      if (found === undefined) throw new RangeError(`there is no keyframe before ${seq}`);
+      return found;
+    },
+  };
+}
+
 export function createSnapshots(
   before: MachineState,
   log: EventLog,
   { keyframeEvery = 1024, keyframes: most = 1024, recent = 1024 }: SnapshotOptions,
 ): Snapshots {
   const immer = new Immer();
-  let every = keyframeEvery;
-  let count = 0;
-  let keyframes: Placed[] = [{ seq: -1, state: freeze(before, true) }];
+  const keyframes = createKeyframes(before, keyframeEvery, most);
   const latest: (MachineState | undefined)[] = [];
+  let count = 0;
   let window: readonly Placed[] = [];
 
   const eventAt = (seq: number) => {
@@ -58,40 +83,31 @@ export function createSnapshots(
     return event;
   };
 
-  const keyframe = (seq: number, state: MachineState, live: boolean): void => {
-    keyframes.push({ seq, state: live ? freeze(copyState(state), true) : state });
-    if (keyframes.length <= most + 1) return;
-    every *= 2;
-    keyframes = keyframes.filter(({ seq: at }) => (at + 1) % every === 0);
-  };
-
-  const placeBefore = (seq: number): Placed => {
-    const found = keyframes[lastIndexUpTo(keyframes, seq)];
+  const placeUpTo = (seq: number): Placed => {
+    const found = keyframes.upTo(seq);
     const near = window.findLast((it) => it.seq <= seq);
-    if (found === undefined) throw new RangeError(`there is no keyframe before ${seq}`);
     return near !== undefined && near.seq > found.seq ? near : found;
   };
 
   /** The state after `seq` as one that may change. */
   const plainAt = (seq: number): MachineState => {
-    const base = placeBefore(seq);
+    const base = placeUpTo(seq);
     const state = copyState(base.state);
     for (let at = base.seq + 1; at <= seq; at++) evolve(state, eventAt(at));
     return state;
   };
 
-  const rebuilt = (seq: number): MachineState => {
-    let last = placeBefore(seq);
-    const states = window.at(-1) === last ? window.slice(-WINDOW) : [];
+  const rebuilt = (base: Placed, seq: number): MachineState => {
+    let last = base;
+    let states = window.at(-1) === last ? window.slice(-WINDOW) : [last];
     if (seq - last.seq > WINDOW) {
       last = { seq: seq - WINDOW, state: freeze(plainAt(seq - WINDOW), true) };
-      states.length = 0;
+      states = [last];
     }
-    if (states.length === 0) states.push(last);
     while (last.seq < seq) {
       const event = eventAt(last.seq + 1);
       const state = immer.produce(last.state, (draft) => evolve(draft as unknown as MachineState, event));
-      last = { seq: event.seq, state };
+      last = { seq: last.seq + 1, state };
       states.push(last);
     }
     window = states;
@@ -101,13 +117,14 @@ export function createSnapshots(
   return {
     add(state, live) {
       if (!live) latest[count % recent] = state;
-      if ((count + 1) % every === 0) keyframe(count, state, live);
+      keyframes.offer(count, state, live);
       count += 1;
     },
     at(seq) {
       const held = seq >= count - recent && seq >= 0 ? latest[seq % recent] : undefined;
       if (held !== undefined) return held;
-      return placeAt(keyframes, seq) ?? window.find((it) => it.seq === seq)?.state ?? rebuilt(seq);
+      const base = placeUpTo(seq);
+      return base.seq === seq ? base.state : rebuilt(base, seq);
     },
     walk(from, to, visit) {
       const state = plainAt(from);
@@ -116,14 +133,9 @@ export function createSnapshots(
         if (visit(state, seq) === true) return;
       }
     },
-    keyframeBefore: (seq) => keyframes[lastIndexUpTo(keyframes, seq - 1)]?.seq ?? -1,
+    keyframeBefore: (seq) => keyframes.upTo(seq - 1).seq,
   };
 }
-
-const placeAt = (places: readonly Placed[], seq: number): MachineState | undefined => {
-  const found = places[lastIndexUpTo(places, seq)];
-  return found?.seq === seq ? found.state : undefined;
-};
 
 /** Places ascend by seq. @returns -1 if the first is later */
 function lastIndexUpTo(places: readonly Placed[], seq: number): number {

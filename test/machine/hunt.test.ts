@@ -109,7 +109,7 @@ describe('interleavings', () => {
     wanted.always(() => vm.vcpu(1).loaded([1n, 2n]));
   });
 
-  it('are searched, too: a lost update is one turn away', () => {
+  it('are searched, too: a lost update is one change of turns away', () => {
     const { broken } = hunt(race, { kernel: '6.1' });
     expect(broken).not.toBeNull();
     if (broken === null) return;

@@ -54,10 +54,12 @@ export function explain(text: string): Explanation {
       title: `ESR ${hex(pasted.esr)}: an abort without a change of Exception level`,
       fields,
       story: [
-        'EC 0x21 and 0x25 are taken at the level where they arise: this is an ESR_EL1 that the guest saw, or a fault of the hypervisor itself, and no stage-2 fault.',
+        'EC 0x21 and 0x25 are taken at the level where they arise: this is an ESR_EL1 that the guest ' +
+          'saw, or a fault of the hypervisor itself, and no stage-2 fault.',
         ...(decoded.status.kind === 'sync-external'
           ? [
-              'FSC 0x10 is what KVM injects: a fetch or walk without a memslot, a fetch from device memory, or an IPA beyond the size of the VM.',
+              'FSC 0x10 is what KVM injects: a fetch or walk without a memslot, a fetch from device ' +
+                'memory, or an IPA beyond the size of the VM.',
             ]
           : []),
       ],

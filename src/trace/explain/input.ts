@@ -19,7 +19,8 @@ const MAX_TEXT = 4096;
 const PREFIX = 'pasted-1 [000] 0.000001: ';
 
 const PASTE =
-  "paste a kvm_guest_fault line, an 'Unsupported FSC' line of the host's log, or an ESR_EL2 such as 0x92000061";
+  "paste a kvm_guest_fault line, an 'Unsupported FSC' line of the host's log, or an ESR_EL2 such as " +
+  '0x92000061';
 
 /** @throws InputError if there is nothing in the text that is known */
 export function readPasted(text: string): Pasted {

@@ -42,7 +42,8 @@ function onKernel(abort: Abort, features: KernelFeatures): string {
     case 'parity':
     case 'parity-on-walk':
       return features.seaExit
-        ? 'KVM_EXIT_ARM_SEA (41) if the VMM asked for it, else an SError for the guest; firmware (APEI) is asked first'
+        ? 'KVM_EXIT_ARM_SEA (41) if the VMM asked for it, else an SError for the guest; firmware ' +
+            '(APEI) is asked first'
         : 'injects an SError into the guest, unless firmware (APEI) claims the error';
     default:
       return 'Unsupported FSC: KVM_RUN returns EFAULT';

@@ -99,23 +99,24 @@ function effectsOf(run: PerfettoRun): ReadonlyMap<number, readonly number[]> {
   return effects;
 }
 
+/** A track of a process, or of what stands for one. */
 interface Place {
-  readonly process: string;
+  readonly group: string;
   readonly track: string;
 }
 
 function placeOf(run: PerfettoRun, event: Recorded): Place {
   if ('device' in event && typeof event.device === 'number') {
-    return { process: 'devices', track: run.devices[event.device] ?? `device ${event.device}` };
+    return { group: 'devices', track: run.devices[event.device] ?? `device ${event.device}` };
   }
   if ('vcpu' in event) return vcpuPlace(run, event.vcpu, BY_KVM.has(event.type));
-  if ('vm' in event && typeof event.vm === 'number') return { process: vmName(run, event.vm), track: 'VMM' };
-  return { process: 'host', track: event.type === 'transaction-unclaimed' ? 'interconnect' : 'host' };
+  if ('vm' in event && typeof event.vm === 'number') return { group: vmName(run, event.vm), track: 'VMM' };
+  return { group: 'host', track: event.type === 'transaction-unclaimed' ? 'interconnect' : 'host' };
 }
 
 function vcpuPlace(run: PerfettoRun, id: number, byKvm: boolean): Place {
   const { vm = 0, index = id } = run.vcpus[id] ?? {};
-  return { process: vmName(run, vm), track: byKvm ? `KVM for vCPU ${index}` : `vCPU ${index}` };
+  return { group: vmName(run, vm), track: byKvm ? `KVM for vCPU ${index}` : `vCPU ${index}` };
 }
 
 const vmName = ({ vms }: PerfettoRun, vm: number): string => `vm${vm} ${vms[vm] ?? ''}`.trimEnd();
@@ -126,20 +127,20 @@ function createWriter(run: PerfettoRun) {
   let processes = 0;
 
   /** The track's number, and its descriptors if it is new. */
-  function* trackOf({ process, track }: Place): Generator<Uint8Array, number> {
-    const parent = uuids.get(process);
+  function* trackOf({ group, track }: Place): Generator<Uint8Array, number> {
+    const parent = uuids.get(group);
     if (parent === undefined) {
       const uuid = uuids.size + 1;
-      uuids.set(process, uuid);
+      uuids.set(group, uuid);
       processes += 1;
-      yield descriptorPacket(uuid, process, { pid: processes });
+      yield descriptorPacket(uuid, group, { pid: processes });
     }
-    const key = `${process}\n${track}`;
+    const key = `${group}\n${track}`;
     const known = uuids.get(key);
     if (known !== undefined) return known;
     const uuid = uuids.size + 1;
     uuids.set(key, uuid);
-    yield descriptorPacket(uuid, track, { parent: uuids.get(process) ?? 0 });
+    yield descriptorPacket(uuid, track, { parent: uuids.get(group) ?? 0 });
     return uuid;
   }
 
@@ -190,10 +191,10 @@ function descriptorPacket(
   const descriptor: Message = [];
   addVarint(descriptor, DESCRIPTOR.uuid, uuid);
   if ('pid' in kind) {
-    const process: Message = [];
-    addVarint(process, PROCESS.pid, kind.pid);
-    addText(process, PROCESS.name, name);
-    addMessage(descriptor, DESCRIPTOR.process, process);
+    const owner: Message = [];
+    addVarint(owner, PROCESS.pid, kind.pid);
+    addText(owner, PROCESS.name, name);
+    addMessage(descriptor, DESCRIPTOR.process, owner);
   } else {
     addText(descriptor, DESCRIPTOR.name, name);
     addVarint(descriptor, DESCRIPTOR.parent, kind.parent);

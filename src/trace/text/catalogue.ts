@@ -28,6 +28,8 @@ export type FieldKind =
   | 'esr'
   /** Hex with or without 0x. */
   | 'bare-address'
+  /** Decimal without a sign. */
+  | 'count'
   /** Decimal, may be negative. */
   | 'decimal';
 
@@ -62,7 +64,7 @@ export const CATALOGUE: readonly EventSpec[] = [
   {
     name: 'kvm_exit',
     fields: [
-      { name: 'type', kind: 'decimal', words: ['ret'], optional: true },
+      { name: 'type', kind: 'count', words: ['ret'], optional: true },
       { name: 'ec', kind: 'word', words: ['HSR_EC', 'esr_ec', 'ESR_EC'], optional: true },
       PC,
     ],
@@ -88,8 +90,8 @@ export const CATALOGUE: readonly EventSpec[] = [
   {
     name: 'kvm_mmio',
     fields: [
-      { name: 'type', kind: 'decimal', words: ['type'] },
-      { name: 'len', kind: 'decimal', words: ['len'] },
+      { name: 'type', kind: 'count', words: ['type'] },
+      { name: 'len', kind: 'count', words: ['len'] },
       { name: 'gpa', kind: 'address', words: ['gpa'] },
       { name: 'val', kind: 'word', words: ['val'] },
     ],
@@ -111,7 +113,7 @@ export const CATALOGUE: readonly EventSpec[] = [
   {
     name: 'kvm_userspace_exit',
     fields: [
-      { name: 'reason', kind: 'decimal', words: ['reason'], optional: true },
+      { name: 'reason', kind: 'count', words: ['reason'], optional: true },
       { name: 'errno', kind: 'decimal', words: ['errno', 'restart', 'error'], optional: true },
     ],
   },

@@ -126,7 +126,7 @@ const ALL_ONES = 0xffff_ffff;
 /** Reads a number into `scan`. */
 function readNumber(bytes: Uint8Array, start: number, end: number, kind: FieldKind): FieldProblem | null {
   const prefixed = bytes[start] === 0x30 && ((bytes[start + 1] as number) | 0x20) === 0x78;
-  if (kind === 'decimal' && !prefixed) return readDecimal(bytes, start, end);
+  if ((kind === 'decimal' || kind === 'count') && !prefixed) return readDecimal(bytes, start, end, kind);
   let at = prefixed ? start + 2 : start;
   const first = at;
   let hi = 0;
@@ -161,13 +161,19 @@ function tooLarge(kind: FieldKind, hi: number): boolean {
     case 'esr':
       return hi >= ESR_HI && hi !== ALL_ONES;
     case 'decimal':
+    case 'count':
       return hi !== 0;
     case 'word':
       return false;
   }
 }
 
-function readDecimal(bytes: Uint8Array, start: number, end: number): FieldProblem | null {
+function readDecimal(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  kind: 'decimal' | 'count',
+): FieldProblem | null {
   const negative = bytes[start] === DASH;
   let at = negative ? start + 1 : start;
   let value = 0;
@@ -181,5 +187,6 @@ function readDecimal(bytes: Uint8Array, start: number, end: number): FieldProble
     scan.at = endOfWord(bytes, Math.max(at, start + 1), end);
     return 'not-a-number';
   }
+  if (negative && kind === 'count') return 'not-a-number';
   return value >= MAX_DECIMAL ? 'number-too-large' : null;
 }

@@ -36,7 +36,7 @@ export function recordOf(line: Line): TraceRecord | null {
   event.spec.fields.forEach(({ name, kind }, at) => {
     if ((values.present & (1 << at)) === 0) return;
     fields[name] =
-      kind === 'decimal'
+      kind === 'decimal' || kind === 'count'
         ? BigInt(valueAt(values, at))
         : (BigInt(values.hi[at] as number) << 32n) + BigInt(values.lo[at] as number);
   });
@@ -69,7 +69,10 @@ function printFields({ event, fields }: TraceRecord): string {
   const field = (name: string): bigint => fields[name] ?? 0n;
   switch (event) {
     case 'kvm_guest_fault':
-      return `ipa ${hex(field('ipa'), 1)}, hsr ${hex(field('esr'), 8)}, hxfar ${hex(field('far'), 8)}, pc ${hex(field('pc'), 14)}`;
+      return (
+        `ipa ${hex(field('ipa'), 1)}, hsr ${hex(field('esr'), 8)}, hxfar ${hex(field('far'), 8)}, pc ` +
+        `${hex(field('pc'), 14)}`
+      );
     case 'kvm_mmio_nisv':
       return ['ipa', 'esr', 'far', 'pc'].map((name) => `${name} ${hex(field(name), 14)}`).join(', ');
     case 'kvm_access_fault':

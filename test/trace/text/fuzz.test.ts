@@ -15,8 +15,10 @@ const SEEDS: readonly string[] = [
   ...fixture('tracecmd-raw').toString('latin1').split('\n').slice(16, 60),
   ...fixture('tracecmd-latency').toString('latin1').split('\n').slice(480, 520),
   ...fixture('qemu').toString('latin1').split('\n').slice(0, 60),
-  '       CPU 0/KVM-4242    (   4200) [005] dNh2.... 12345.678901: kvm_mmio: mmio unsatisfied-read len 4 gpa 0x9000018 val 0x0',
-  '   CPU 1/KVM 4200/4243 [005] 12345.678901:  1 kvm:kvm_guest_fault: ipa 0x1c010000 hsr 0x93800006 hxfar 0xffff8000f80100a8 pc 0x802c21c8',
+  '       CPU 0/KVM-4242    (   4200) [005] dNh2.... 12345.678901: kvm_mmio: mmio unsatisfied-read ' +
+    'len 4 gpa 0x9000018 val 0x0',
+  '   CPU 1/KVM 4200/4243 [005] 12345.678901:  1 kvm:kvm_guest_fault: ipa 0x1c010000 hsr 0x93800006 ' +
+    'hxfar 0xffff8000f80100a8 pc 0x802c21c8',
   'CPU:3 [LOST 12 EVENTS]',
 ];
 

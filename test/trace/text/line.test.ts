@@ -66,7 +66,8 @@ describe('the text of an event', () => {
     ['as raw fields', 'vcpu_pc=0x802c21c8 hsr=0x93800006 hxfar=0xf80100a8 ipa=0x1c010000'],
     [
       'with the option fields',
-      'vcpu_pc=0x802c21c8 (2150375880) hsr=0x93800006 (2474639366) hxfar=0xf80100a8 (4160815272) ipa=0x1c010000 (469827584)',
+      'vcpu_pc=0x802c21c8 (2150375880) hsr=0x93800006 (2474639366) hxfar=0xf80100a8 (4160815272) ' +
+        'ipa=0x1c010000 (469827584)',
     ],
     ['sign-extended', 'ipa 0x1c010000, hsr 0xffffffff93800006, hxfar 0xf80100a8, pc 0x802c21c8'],
   ])('%s', (_what, text) => {

@@ -129,12 +129,14 @@ describe('what a trace cannot tell', () => {
 });
 
 const fault = (ipa: string, esr: string): string =>
-  `  ovmm-368     [000] .....    72.975693: kvm_guest_fault: ipa ${ipa}, hsr ${esr}, hxfar ${ipa}, pc 0x00000040000150\n`;
+  `  ovmm-368     [000] .....    72.975693: kvm_guest_fault: ipa ${ipa}, hsr ${esr}, hxfar ${ipa}, ` +
+  'pc 0x00000040000150\n';
 
 const entry = (): string => '  ovmm-368     [000] d....    72.976073: kvm_entry: PC: 0x0000000040000150\n';
 
 const exit = (): string =>
-  '  ovmm-368     [000] .....    72.976073: kvm_exit: TRAP: HSR_EC: 0x0024 (DABT_LOW), PC: 0x0000000040000150\n';
+  '  ovmm-368     [000] .....    72.976073: kvm_exit: TRAP: HSR_EC: 0x0024 (DABT_LOW), PC: ' +
+  '0x0000000040000150\n';
 
 /** First fetch, a store, a fetch from the stored page, a load and a store of a VFIO BAR's pages, an MMIO exit. */
 function story(): string {

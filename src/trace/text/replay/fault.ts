@@ -109,7 +109,10 @@ export const kindKey = ({ fault, needs }: TraceFault): number =>
 export function kindName({ fault, needs }: TraceFault): string {
   const { status } = fault;
   if (!('level' in status)) {
-    return `${SIDES[needs]} ${status.kind === 'reserved' ? `0x${encodeFaultStatus(status).toString(16)}` : status.kind}`;
+    return (
+      `${SIDES[needs]} ` +
+      `${status.kind === 'reserved' ? `0x${encodeFaultStatus(status).toString(16)}` : status.kind}`
+    );
   }
   return `${SIDES[needs]} ${status.kind} ${status.level}`;
 }

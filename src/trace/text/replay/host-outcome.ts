@@ -57,7 +57,10 @@ export function describeOutcome(outcome: Outcome): string {
         ? 'the kernel emulates the access'
         : 'KVM_EXIT_MMIO: the VMM emulates the access';
     case 'failed':
-      return `KVM_RUN fails${outcome.errno === null ? '' : ` with ${ERRNO[outcome.errno] ?? `errno ${outcome.errno}`}`}`;
+      return (
+        'KVM_RUN ' +
+        `fails${outcome.errno === null ? '' : ` with ${ERRNO[outcome.errno] ?? `errno ${outcome.errno}`}`}`
+      );
     case 'exited':
       return `KVM_RUN ends with exit reason ${outcome.reason}`;
     case 'unseen':

@@ -26,13 +26,17 @@ const ACCESS: Readonly<Record<TraceFault['needs'], string>> = {
 /** What leaves no event of its own (measured), by what it looks like in the faults that follow. */
 const BEHIND: Readonly<Record<SurpriseReason, string>> = {
   'table-permits':
-    'What would explain it leaves no event: dirty logging (KVM_MEM_LOG_DIRTY_PAGES, KVM_CLEAR_DIRTY_LOG) write-protects, deleting a memslot unmaps.',
+    'What would explain it leaves no event: dirty logging (KVM_MEM_LOG_DIRTY_PAGES, ' +
+    'KVM_CLEAR_DIRTY_LOG) write-protects, deleting a memslot unmaps.',
   'other-level':
-    'A table that became empty is freed, so the next fault is one level higher: look for a notifier or a memslot call that the trace does not have.',
+    'A table that became empty is freed, so the next fault is one level higher: look for a notifier ' +
+    'or a memslot call that the trace does not have.',
   'other-type':
-    'Either the machine file has another host page or VMA here than the real host, or the mapping is not the one that the simulation knows.',
+    'Either the machine file has another host page or VMA here than the real host, or the mapping is ' +
+    'not the one that the simulation knows.',
   'other-outcome':
-    'A memslot that the VMM deleted, moved or made since, or a VMA that it remapped, leaves no event; compare the slots of the machine file with the VMM at that time.',
+    'A memslot that the VMM deleted, moved or made since, or a VMA that it remapped, leaves no ' +
+    'event; compare the slots of the machine file with the VMM at that time.',
   'ipa-beyond-vm': 'The IPA size in the machine file is smaller than that of the VM.',
 };
 
@@ -49,10 +53,12 @@ export function storyOf(
   const where =
     slot === undefined
       ? 'no memslot of the machine file is there'
-      : `that is slot ${slot.slot}, offset ${hex(ipa - slot.ipa)}, ${slot.backing?.vma.kind ?? 'backing not given'}`;
+      : `that is slot ${slot.slot}, offset ${hex(ipa - slot.ipa)}, ` +
+        `${slot.backing?.vma.kind ?? 'backing not given'}`;
   const window = levelSize(vcpu.vm.facts.geometry.granule, 2);
   const story = [
-    `${ACCESS[fault.needs]} of ${vcpu.name} (VM ${vcpu.vm.facts.name}) to IPA ${hex(ipa)} faults: ${status}; ${where}`,
+    `${ACCESS[fault.needs]} of ${vcpu.name} (VM ${vcpu.vm.facts.name}) to IPA ${hex(ipa)} faults: ` +
+      `${status}; ${where}`,
     `expected under kernel ${world.machine.kernel.name}: ${verdict.expected} (${SURPRISE[verdict.reason]})`,
     ...(seen === null || seen.kind === 'unseen'
       ? []

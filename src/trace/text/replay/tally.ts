@@ -27,52 +27,70 @@ interface KindCount extends Named {
   predicted: number;
 }
 
-export interface Tally {
-  line(line: Line, number: number, start: number, end: number): void;
-  rejected(reason: RejectReason, number: number): void;
-  fault(fault: TraceFault | null, verdict: Verdict): void;
+export interface Tally extends LineTally, FaultTally {
   lines(): TraceReport['lines'];
   events(): TraceReport['events'];
   faults(): TraceReport['faults'];
 }
 
+interface LineTally {
+  line(line: Line, number: number, start: number, end: number): void;
+  rejected(reason: RejectReason, number: number): void;
+}
+
+interface FaultTally {
+  fault(fault: TraceFault | null, verdict: Verdict): void;
+}
+
 export function createTally(): Tally {
+  const names = createNames();
+  const lines = createLines(names.count);
+  const faults = createFaults();
+  return {
+    line: lines.line,
+    rejected: lines.rejected,
+    fault: faults.fault,
+    lines: lines.result,
+    events: names.result,
+    faults: faults.result,
+  };
+}
+
+/** By hash, which may collide for names that a trace makes up: then their lengths are compared. */
+function createNames(): { count(line: Line): void; result(): TraceReport['events'] } {
+  const names = new Map<number, NameCount>();
+  const understood = CATALOGUE.map(() => 0);
+  return {
+    count(line) {
+      if (line.event !== null) {
+        understood[line.event.index] = (understood[line.event.index] ?? 0) + 1;
+        return;
+      }
+      if (line.nameStart === line.nameEnd) return;
+      const known = names.get(line.nameHash);
+      if (known !== undefined && known.name.length === line.nameEnd - line.nameStart) known.count += 1;
+      else if (known === undefined && names.size < MAX_NAMES) {
+        names.set(line.nameHash, { name: eventNameOf(line), count: 1 });
+      } else {
+        const others = names.get(0) ?? { name: OTHERS, count: 0 };
+        others.count += 1;
+        names.set(0, others);
+      }
+    },
+    result: () => eventCounts(names, understood),
+  };
+}
+
+function createLines(countName: (line: Line) => void): LineTally & { result(): TraceReport['lines'] } {
   const counts = { read: 0, understood: 0, skipped: 0, rejected: 0 };
   const skippedBecause: Counts<SkipReason> = {};
   const rejectedBecause: Counts<RejectReason> = {};
   let firstRejected: TraceReport['lines']['firstRejected'] = null;
-  const names = new Map<number, NameCount>();
-  const understood = CATALOGUE.map(() => 0);
-  const faults = { seen: 0, predicted: 0, surprising: 0, unknown: 0 };
-  const unknownBecause: Counts<UnknownReason> = {};
-  const surprisingBecause: Counts<SurpriseReason> = {};
-  const kinds = new Map<number, KindCount>();
-
-  /** By hash, which may collide for names that a trace makes up: then the name is compared. */
-  const countName = (line: Line): void => {
-    if (line.event !== null) {
-      understood[line.event.index] = (understood[line.event.index] ?? 0) + 1;
-      return;
-    }
-    if (line.nameStart === line.nameEnd) return;
-    const hash = line.nameHash;
-    const known = names.get(hash);
-    if (known !== undefined && known.name.length === line.nameEnd - line.nameStart) known.count += 1;
-    else if (known === undefined && names.size < MAX_NAMES)
-      names.set(hash, { name: eventNameOf(line), count: 1 });
-    else {
-      const others = names.get(0) ?? { name: OTHERS, count: 0 };
-      others.count += 1;
-      names.set(0, others);
-    }
-  };
-
   const reject = (reason: RejectReason, number: number, text: string): void => {
     counts.rejected += 1;
     rejectedBecause[reason] = (rejectedBecause[reason] ?? 0) + 1;
     firstRejected ??= { line: number, reason, text };
   };
-
   return {
     line(line, number, start, end) {
       counts.read += 1;
@@ -89,9 +107,19 @@ export function createTally(): Tally {
       counts.read += 1;
       reject(reason, number, '');
     },
+    result: () => ({ ...counts, skippedBecause, rejectedBecause, firstRejected }),
+  };
+}
+
+function createFaults(): FaultTally & { result(): TraceReport['faults'] } {
+  const counts = { seen: 0, predicted: 0, surprising: 0, unknown: 0 };
+  const unknownBecause: Counts<UnknownReason> = {};
+  const surprisingBecause: Counts<SurpriseReason> = {};
+  const kinds = new Map<number, KindCount>();
+  return {
     fault(fault, verdict) {
-      faults.seen += 1;
-      faults[verdict.class] += 1;
+      counts.seen += 1;
+      counts[verdict.class] += 1;
       if (verdict.class === 'unknown') {
         unknownBecause[verdict.reason] = (unknownBecause[verdict.reason] ?? 0) + 1;
       } else if (verdict.class === 'surprising') {
@@ -107,16 +135,11 @@ export function createTally(): Tally {
       kind.seen += 1;
       if (verdict.class === 'predicted') kind.predicted += 1;
     },
-    lines: () => ({ ...counts, skippedBecause, rejectedBecause, firstRejected }),
-    events: () => eventCounts(names, understood),
-    faults: () => ({
-      ...faults,
-      unknownBecause,
-      surprisingBecause,
-      kinds: Object.fromEntries(
-        [...kinds.values()].sort(byName).map(({ name, seen, predicted }) => [name, { seen, predicted }]),
-      ),
-    }),
+    result() {
+      const sorted = [...kinds.values()].sort(byName);
+      const named = sorted.map(({ name, seen, predicted }) => [name, { seen, predicted }] as const);
+      return { ...counts, unknownBecause, surprisingBecause, kinds: Object.fromEntries(named) };
+    },
   };
 }
 
