@@ -1,14 +1,12 @@
-// Faults per second: guest stores to fresh pages through the whole path (access, fault, policy, map, retry,
-// complete), measured by CPU time and by wall time. Prints medians with their spread.
+// The load that is measured: guest stores to fresh pages through the whole path (access, fault, policy, map, retry,
+// complete), on one VM or on many.
 
-import { cpuUsage, hrtime } from 'node:process';
 import { hva, ipa, va } from '../src/arch/addresses.ts';
 import { ARCHITECTURAL } from '../src/arch/cpu.ts';
 import { stage2Geometry } from '../src/arch/geometry.ts';
 import { STAGE_1_ON } from '../src/arch/stage1.ts';
 import { kernelPreset } from '../src/host/kernels.ts';
 import type { Simulation } from '../src/machine/simulation.ts';
-import { createSimulation } from '../src/machine/simulation.ts';
 
 const PAGE = 4096;
 const RAM = 2 ** 30;
@@ -16,9 +14,8 @@ const HOST = 2 ** 40;
 
 const STORE = { isv: true, sas: 3, sse: false, srt: 1, sf: true, ar: false, wnr: true, cm: false } as const;
 
-/** A host with one VM whose RAM of that many pages nobody has touched. */
-export function freshVm(state: 'immer' | 'plain', pages: number): Simulation {
-  const simulation = createSimulation({ state });
+/** Prepares a host with VMs whose RAM of that many pages each nobody has touched. */
+export function freshVms(simulation: Simulation, vms: number, pages: number): void {
   const { features } = kernelPreset('6.12') ?? { features: null };
   if (features === null) throw new Error('there is no preset 6.12');
   simulation.dispatch({
@@ -39,27 +36,30 @@ export function freshVm(state: 'immer' | 'plain', pages: number): Simulation {
     thp: 'always',
     gicv: null,
   });
+  for (let vm = 0; vm < vms; vm++) freshVm(simulation, vm, pages);
+}
+
+function freshVm(simulation: Simulation, vm: number, pages: number): void {
   const geometry = stage2Geometry({ granule: PAGE, ipaBits: 40, lpa2: false });
-  simulation.dispatch({ type: 'vm-created', vm: 0, name: 'vm0', geometry, vcpus: 1, capabilities: {} });
+  simulation.dispatch({ type: 'vm-created', vm, name: `vm${vm}`, geometry, vcpus: 1, capabilities: {} });
   const stage1 = { controls: STAGE_1_ON, paBits: 40 };
-  simulation.dispatch({ type: 'vcpu-created', vm: 0, vcpu: 0, index: 0, stage1 });
+  simulation.dispatch({ type: 'vcpu-created', vm, vcpu: vm, index: 0, stage1 });
   const size = pages * PAGE;
   const backing = { kind: 'anon', thp: 'nohugepage' } as const;
   const mmap = { kind: 'mmap', hva: hva(HOST), size, prot: 'read-write', backing } as const;
-  simulation.dispatch({ type: 'vmm-called', vm: 0, call: mmap });
+  simulation.dispatch({ type: 'vmm-called', vm, call: mmap });
   const slot = { slot: 0, ipa: ipa(RAM), size, hva: hva(HOST), readonly: false, logDirty: false };
-  simulation.dispatch({ type: 'vmm-called', vm: 0, call: { kind: 'set-memslot', ...slot } });
-  return simulation;
+  simulation.dispatch({ type: 'vmm-called', vm, call: { kind: 'set-memslot', ...slot } });
 }
 
-/** One store to each page of a range. */
-export function storeToPages(simulation: Simulation, first: number, count: number): void {
+/** One store to each page of a range, by the only vCPU of a VM. */
+export function storeToPages(simulation: Simulation, vm: number, first: number, count: number): void {
   for (let page = first; page < first + count; page++) {
     const address = RAM + page * PAGE;
     simulation.dispatch({
       type: 'access-issued',
-      vm: 0,
-      vcpu: 0,
+      vm,
+      vcpu: vm,
       access: {
         id: page,
         kind: 'write',
@@ -71,47 +71,4 @@ export function storeToPages(simulation: Simulation, first: number, count: numbe
       },
     });
   }
-}
-
-interface Figure {
-  readonly name: string;
-  readonly cpu: readonly number[];
-  readonly wall: readonly number[];
-}
-
-function measure(name: string, rounds: number, faults: number, run: () => () => void): Figure {
-  const cpu: number[] = [];
-  const wall: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const work = run();
-    const cpuBefore = cpuUsage();
-    const wallBefore = hrtime.bigint();
-    work();
-    const wallNs = Number(hrtime.bigint() - wallBefore);
-    const { user, system } = cpuUsage(cpuBefore);
-    cpu.push((faults / (user + system)) * 1e6);
-    wall.push((faults / wallNs) * 1e9);
-  }
-  return { name, cpu, wall };
-}
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
-
-const grouped = (value: number): string => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
-
-const spread = (values: readonly number[]): string =>
-  `${grouped(median(values))} (${grouped(Math.min(...values))} to ${grouped(Math.max(...values))})`;
-
-const FAULTS = Number(process.argv[2] ?? 50_000);
-
-const figures = (['immer', 'plain'] as const).map((state) =>
-  measure(`${state} faults per second`, 5, FAULTS, () => {
-    const simulation = freshVm(state, FAULTS);
-    return () => storeToPages(simulation, 0, FAULTS);
-  }),
-);
-
-for (const { name, cpu, wall } of figures) {
-  console.log(`${name.padEnd(28)} CPU ${spread(cpu)}   wall ${spread(wall)}`);
 }

@@ -1,6 +1,6 @@
-// Who takes the choices that memory types leave (src/guest/choices.ts). Without an adversary every processor is typical;
-// with one, choices come from a script first, then from a seeded generator, and each is recorded as an event, so that
-// a run replays from its events and repeats from its list of choices.
+// Who takes the choices that memory types leave (src/guest/choices.ts). Without an adversary every processor is
+// typical; with one, choices come from a script first, then from a seeded generator, and each is recorded as an event,
+// so that a run replays from its events and repeats from its list of choices.
 
 import type { ChoiceName, Choose } from '../guest/choices.ts';
 import type { PrngState } from './prng.ts';

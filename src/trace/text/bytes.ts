@@ -75,13 +75,7 @@ export function standsAt(bytes: Uint8Array, at: number, end: number, text: strin
   return true;
 }
 
-/** A number that tells short words apart; equal words give equal numbers. */
-export function wordHash(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0;
-  for (let at = start; at < end; at += 1) hash = (hash * 31 + (bytes[at] as number)) | 0;
-  return hash;
-}
-
+/** A number that tells short words apart: hash * 31 + byte in 32 bits, as the parser computes it on its way. */
 export function textHash(text: string): number {
   let hash = 0;
   for (let at = 0; at < text.length; at += 1) hash = (hash * 31 + text.charCodeAt(at)) | 0;

@@ -1,19 +1,7 @@
 // One line of a trace: understood with its fields, passed by with the reason, or rejected with what is wrong. Works
 // on bytes and fills one object that is used again for the next line; ftrace, trace-cmd and perf script alike.
 
-import {
-  asciiOf,
-  COLON,
-  CR,
-  isBlank,
-  isDigit,
-  isWord,
-  LESS,
-  skipBlanks,
-  standsAt,
-  textOf,
-  wordHash,
-} from './bytes.ts';
+import { asciiOf, COLON, CR, isBlank, isDigit, isWord, LESS, skipBlanks, standsAt, textOf } from './bytes.ts';
 import type { Compiled, EventName } from './catalogue.ts';
 import { EVENTS } from './catalogue.ts';
 import type { FieldProblem, Values } from './fields.ts';
@@ -142,7 +130,7 @@ function readEvent(line: Line, bytes: Uint8Array, from: number, end: number): vo
   }
   line.nameStart = start;
   line.nameEnd = at;
-  line.nameHash = wordHash(bytes, start, at);
+  line.nameHash = lastHash;
   const event = EVENTS.get(line.nameHash);
   if (event === undefined || !isNamed(bytes, start, at, event.spec.name)) {
     skip(line, standsAt(bytes, start, at, 'kvm_') ? 'other-kvm-event' : 'other-subsystem');
@@ -157,9 +145,18 @@ function readEvent(line: Line, bytes: Uint8Array, from: number, end: number): vo
   }
 }
 
+/** Hash of the name that `endOfName` went over last. */
+let lastHash = 0;
+
 function endOfName(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
-  while (at < end && isWord(bytes[at] as number)) at += 1;
+  let hash = 0;
+  for (; at < end; at += 1) {
+    const byte = bytes[at] as number;
+    if (!isWord(byte)) break;
+    hash = (hash * 31 + byte) | 0;
+  }
+  lastHash = hash;
   return at;
 }
 

@@ -25,7 +25,7 @@ describe('a value in a record', () => {
       fc.constant(null),
       fc.constant(undefined),
     );
-    const key = fc.string({ unit: 'grapheme' }).filter((it) => !it.startsWith('$') && it !== '__proto__');
+    const key = fc.string({ unit: 'binary' }).filter((it) => !it.startsWith('$') && it !== '__proto__');
     const { tree } = fc.letrec((tie) => ({
       tree: fc.oneof({ depthSize: 'small', withCrossShrink: true }, leaf, tie('list'), tie('record')),
       list: fc.array(tie('tree'), { maxLength: 4 }),
@@ -36,7 +36,7 @@ describe('a value in a record', () => {
         expect(round(value)).toStrictEqual(value);
         expect(toText(round(value) as object, [])).toBe(toText(value, []));
       }),
-      { seed: 7, numRuns: 150 },
+      { seed: 7, numRuns: 60 },
     );
   });
 

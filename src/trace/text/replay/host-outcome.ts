@@ -56,11 +56,10 @@ export function describeOutcome(outcome: Outcome): string {
       return outcome.inKernel
         ? 'the kernel emulates the access'
         : 'KVM_EXIT_MMIO: the VMM emulates the access';
-    case 'failed':
-      return (
-        'KVM_RUN ' +
-        `fails${outcome.errno === null ? '' : ` with ${ERRNO[outcome.errno] ?? `errno ${outcome.errno}`}`}`
-      );
+    case 'failed': {
+      const { errno } = outcome;
+      return errno === null ? 'KVM_RUN fails' : `KVM_RUN fails with ${ERRNO[errno] ?? `errno ${errno}`}`;
+    }
     case 'exited':
       return `KVM_RUN ends with exit reason ${outcome.reason}`;
     case 'unseen':
