@@ -1,6 +1,6 @@
-// The figures of the record: faults per second with everything recorded, with a journal, and in bulk; what they cost with
-// more pages and more VMs; jumps through the timeline; trace lines. Ends by checking that every event and any snapshot
-// can be had.
+// The figures of the record: faults per second with everything recorded, with a journal, and in bulk; what they
+// cost with more pages and more VMs; jumps through the timeline; trace lines. Ends by checking that every event
+// and any snapshot can be had.
 //   npm run bench -- [--json] [--faults N] [--rounds N] [--trace FILE --machine FILE]
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

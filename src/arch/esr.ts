@@ -84,10 +84,10 @@ export const NO_SYNDROME: InstructionSyndrome = {
   cm: false,
 };
 
-export const EC_INSTRUCTION_ABORT_LOWER = 0x20;
-export const EC_INSTRUCTION_ABORT_SAME = 0x21;
-export const EC_DATA_ABORT_LOWER = 0x24;
-export const EC_DATA_ABORT_SAME = 0x25;
+const EC_INSTRUCTION_ABORT_LOWER = 0x20;
+const EC_INSTRUCTION_ABORT_SAME = 0x21;
+const EC_DATA_ABORT_LOWER = 0x24;
+const EC_DATA_ABORT_SAME = 0x25;
 
 const LOW_32 = 2 ** 32;
 const ISS2_BITS = 12;

@@ -27,7 +27,7 @@ export function explainCommand(
   return 0;
 }
 
-export function explainLines(explanation: Explanation, { columns: width, style }: Terminal): string[] {
+function explainLines(explanation: Explanation, { columns: width, style }: Terminal): string[] {
   const { title, fields, story, perKernel, missing } = explanation;
   const fieldRows = fields.map(({ name, value, meaning }) => [name, value, oneLine(meaning)]);
   const columns = [{ header: '' }, { header: '' }, { header: '', wrapsTo: 24 }];

@@ -16,7 +16,7 @@ import { facts, paragraph } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 import { count, grouped, oneLine, toJson } from './words.ts';
 
-export interface TraceOptions {
+interface TraceOptions {
   readonly machine: string;
   readonly json?: boolean;
 }
@@ -42,7 +42,7 @@ export function replayTraces(
  * @returns exit status: 1 where the trace surprised the simulated host
  * @throws InputError for files that cannot be read and machine files that do not fit
  */
-export async function replayTrace(path: string, options: TraceOptions, terminal: Terminal): Promise<number> {
+async function replayTrace(path: string, options: TraceOptions, terminal: Terminal): Promise<number> {
   const started = process.hrtime.bigint();
   const replay = createTraceReplay(loadMachineFile(options.machine));
   let read = 0;
@@ -59,7 +59,7 @@ export async function replayTrace(path: string, options: TraceOptions, terminal:
   return report.faults.surprising > 0 ? 1 : 0;
 }
 
-export function traceLines(path: string, report: TraceReport, seconds: number, terminal: Terminal): string[] {
+function traceLines(path: string, report: TraceReport, seconds: number, terminal: Terminal): string[] {
   const { style, columns: width } = terminal;
   const { lines, faults, notifiers, vms, damage } = report;
   const because = <Reason extends string>(

@@ -20,7 +20,11 @@ export function endMap(work: Work, vcpu: number, plan: MapPlan): void {
 /** Nothing was mapped: the guest re-enters and faults again, or finds what another vCPU mapped. */
 export function retry(work: Work, vcpu: number, because: Because): void {
   const vm = work.id;
-  conclude(work, { type: 'fault-retried', vm, vcpu, because }, { type: 'guest-reentered', vm, vcpu, because });
+  conclude(
+    work,
+    { type: 'fault-retried', vm, vcpu, because },
+    { type: 'guest-reentered', vm, vcpu, because },
+  );
 }
 
 function map(work: Work, vcpu: number, plan: MapPlan): void {

@@ -32,7 +32,7 @@ export interface Turn {
 }
 
 /** More turns than any story needs; a program that never ends is stopped here. */
-const MOST_TURNS = 10_000_000;
+const MOST_TURNS = 50_000;
 
 /**
  * Lets the actors take turns until none is ready.
@@ -54,7 +54,8 @@ export function takeTurns(
     const ready = seed === null ? steadyOrder(able, schedule.at(-1)) : able;
     const [first] = ready;
     if (first === undefined) break;
-    if (schedule.length === MOST_TURNS) throw new RangeError(`after ${MOST_TURNS} turns the programs go on`);
+    if (schedule.length === MOST_TURNS)
+      throw new RangeError(`the programs go on after ${MOST_TURNS} accesses; give them an end`);
     const named = given[schedule.length];
     let next = first;
     if (named !== undefined) next = givenActor(ready, named, schedule.length);

@@ -24,12 +24,12 @@ const MAX_LOGGED_PAGES = 2 ** 26;
 const MAX_ADVISED_BYTES = 2 ** 40;
 const MAX_GICV_BYTES = 2 ** 24;
 
-const TODO = 'correct the field, or capture the bundle again';
+const ADVICE = 'correct the field, or capture the bundle again';
 
 /** @throws InputError that names the field */
 export function checkLimits(machine: BundleMachine, where: string): void {
   const refuse = (path: string, what: string): never => {
-    throw new InputError(where, `${path}: ${what}`, TODO);
+    throw new InputError(where, `${path}: ${what}`, ADVICE);
   };
   const inRange = (path: string, value: number | undefined, least: number, most: number): void => {
     if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) return;

@@ -14,7 +14,7 @@ function bytes(size: number): string {
 }
 
 /** `2M with 4K pages, 32M with 16K, 512M with 64K`: what one entry of the level spans. */
-export function spansOf(level: number): string {
+function spansOf(level: number): string {
   const spans = GRANULES.flatMap((granule) => {
     try {
       return [`${bytes(levelSize(granule, level as Level))} with ${bytes(granule)} pages`];

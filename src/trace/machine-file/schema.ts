@@ -102,5 +102,4 @@ export type MachineFile = z.infer<typeof machineFileSchema>;
 export type MachineFileInput = z.input<typeof machineFileSchema>;
 export type FileVm = MachineFile['vms'][number];
 export type FileSlot = FileVm['slots'][number];
-export type FileVma = FileVm['vmas'][number];
 export type FileBacking = z.infer<typeof backing>;

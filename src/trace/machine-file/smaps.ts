@@ -62,7 +62,7 @@ export function parseSmaps(text: string, where: string): SmapsVma[] {
 }
 
 /** What KVM sees behind a VMA, and what smaps does not tell of it. */
-export function backingOfSmaps(vma: SmapsVma): {
+function backingOfSmaps(vma: SmapsVma): {
   readonly backing: Backing;
   readonly unknown: readonly string[];
 } {

@@ -1,7 +1,7 @@
 // ASCII in byte buffers: the parser never makes a string of a line that it only passes by.
 
 export const SPACE = 0x20;
-export const TAB = 0x09;
+const TAB = 0x09;
 export const LF = 0x0a;
 export const CR = 0x0d;
 export const COLON = 0x3a;

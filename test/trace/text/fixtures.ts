@@ -8,7 +8,7 @@ import type { TraceMachine } from '../../../src/trace/machine-file/machine.ts';
 import { createTraceReplay } from '../../../src/trace/text/replay/replay.ts';
 import type { TraceReport } from '../../../src/trace/text/replay/report.ts';
 
-export const fixturePath = (name: string): string =>
+const fixturePath = (name: string): string =>
   fileURLToPath(new URL(`../../fixtures/traces/${name}`, import.meta.url));
 
 export const fixture = (name: string): Buffer => gunzipSync(readFileSync(fixturePath(`${name}.txt.gz`)));

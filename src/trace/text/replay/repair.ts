@@ -53,7 +53,7 @@ function forget(world: World, vm: VmWorld, ipa: number, level: Level): void {
 }
 
 /** Takes all leaves of an IPA range out of the table. */
-export function invalidate(world: World, vm: VmWorld, ipa: number, size: number): void {
+function invalidate(world: World, vm: VmWorld, ipa: number, size: number): void {
   world.simulation.dispatch({
     type: 'notifier-invalidated',
     vm: vm.id,
