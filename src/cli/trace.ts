@@ -19,6 +19,9 @@ import { count, grouped, oneLine, toJson } from './words.ts';
 interface TraceOptions {
   readonly machine: string;
   readonly json?: boolean;
+  /** Taken from the machine file: a trace is of one kernel. */
+  readonly kernel?: string;
+  readonly journal?: string;
 }
 
 /**
@@ -33,6 +36,12 @@ export function replayTraces(
   const [path, second] = paths;
   if (path === undefined || second !== undefined) {
     throw new InputError('--machine', 'goes with one trace', 'replay one trace at a time');
+  }
+  if (options.kernel !== undefined) {
+    throw new InputError('--kernel', 'does not go with a trace', 'name the kernel in the machine file');
+  }
+  if (options.journal !== undefined) {
+    throw new InputError('--journal', 'does not go with a trace', 'leave it out');
   }
   return replayTrace(path, options, terminal);
 }
@@ -56,6 +65,7 @@ async function replayTrace(path: string, options: TraceOptions, terminal: Termin
   const seconds = Number((process.hrtime.bigint() - started) / 1000n) / 1e6;
   if (options.json === true) terminal.out(toJson({ trace: path, ...report, seconds }));
   else terminal.out(`${traceLines(path, report, seconds, terminal).join('\n')}\n`);
+  if (damage !== null) throw new InputError(path, damage, 'what was whole is reported; fetch the file again');
   return report.faults.surprising > 0 ? 1 : 0;
 }
 

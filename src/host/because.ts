@@ -12,6 +12,7 @@ export const BECAUSE = {
   'cacheable-pfnmap': 'a cacheable PFNMAP mapping on a host with FWB and DIC: Normal',
   'erratum-nc-to-ngnre': 'the NC to nGnRE erratum workaround ignores VM_ALLOW_ANY_UNCACHED',
   'change-pte-maps-read-only': 'the change_pte notifier maps the copied page read-only',
+  'as-traced': 'the trace says so',
   // How large a leaf is.
   'logging-forces-pages': 'dirty logging forces page-size leaves',
   'device-pages-only': 'this kernel maps device memory with page-size leaves only',

@@ -13,7 +13,7 @@ import type { VmWorld, World } from './world.ts';
 import { stateOf, windowOf } from './world.ts';
 
 /** What the trace shows has no reason of the host's that the trace would tell. */
-export const TRACED: Because = 'unmap';
+export const TRACED: Because = 'as-traced';
 
 /** Output addresses of RAM are the host allocator's choice: any will do that is congruent. */
 export const paFor = (hva: number): Pa => (2 ** 41 + (hva % 2 ** 40)) as Pa;
