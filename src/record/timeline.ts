@@ -39,7 +39,7 @@ export interface Timeline extends History {
 }
 
 export interface TimelineOptions extends SnapshotOptions {
-  /** Latest events held as they are, older ones packed; 65,536 unless given. */
+  /** Latest events held as they are, older ones packed; 524,288 unless given. */
   readonly heldEvents?: number;
 }
 
@@ -49,7 +49,7 @@ interface Recording {
   add(event: Recorded, state: MachineState, live: boolean): void;
 }
 
-const HELD_EVENTS = 65_536;
+const HELD_EVENTS = 524_288;
 
 /**
  * Records a simulation from here on, in either mode of its state.
