@@ -10,6 +10,18 @@ const kernelNames = (): string[] => KERNELS.map(({ name }) => name);
 /** The preset in whose name the newest release stands. */
 export const newestKernel = (): string => KERNELS.at(-1)?.name ?? '';
 
+const KERNEL_FILE = /\.(ya?ml|json)$/;
+
+/**
+ * A preset by its name, or a file that describes one (docs/machine-file.md).
+ * @throws InputError as `kernelNamed`, and for a file that describes none
+ */
+export async function kernelChosen(choice: string, where?: string): Promise<KernelPreset> {
+  if (!KERNEL_FILE.test(choice)) return kernelNamed(choice, where);
+  const { loadKernelFile } = await import('../trace/machine-file/kernel-file.ts');
+  return loadKernelFile(choice);
+}
+
 /** @throws InputError that lists the presets and suggests the nearest */
 export function kernelNamed(name: string, where = '--kernel'): KernelPreset {
   const preset = kernelPreset(name);

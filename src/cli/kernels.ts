@@ -5,7 +5,7 @@ import type { KernelPreset } from '../host/kernels.ts';
 import { KERNELS } from '../host/kernels.ts';
 import { InputError } from '../trace/input-error.ts';
 import { FEATURE_WORDS } from './feature-words.ts';
-import { kernelNamed } from './kernel-name.ts';
+import { kernelChosen } from './kernel-name.ts';
 import { paragraph } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 import { count, toJson } from './words.ts';
@@ -30,11 +30,11 @@ interface Change {
  * @returns exit status
  * @throws InputError for an unknown preset or a word that is not `diff`
  */
-export function kernels(
+export async function kernels(
   { action, from, to }: KernelsRequest,
   options: KernelsOptions,
   terminal: Terminal,
-): number {
+): Promise<number> {
   if (action === undefined) {
     terminal.out(options.json === true ? toJson(KERNELS) : `${list(terminal).join('\n')}\n`);
     return 0;
@@ -49,7 +49,7 @@ export function kernels(
   if (from === undefined || to === undefined) {
     throw new InputError('kernels diff', 'two presets are needed', "say for example 'kernels diff 6.8 6.9'");
   }
-  const [a, b] = [kernelNamed(from, 'kernels diff'), kernelNamed(to, 'kernels diff')];
+  const [a, b] = [await kernelChosen(from, 'kernels diff'), await kernelChosen(to, 'kernels diff')];
   const changes = changesOf(a, b);
   if (options.json === true) terminal.out(toJson({ from: a.name, to: b.name, changes }));
   else terminal.out(`${difference(a, b, changes, terminal).join('\n')}\n`);

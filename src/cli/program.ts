@@ -57,7 +57,11 @@ function addRun(program: Command, { terminal, exitWith }: Context): void {
     .command('run')
     .description('run a scenario and tell its story')
     .argument('<scenario>', 'file, or name of a file in scenarios/')
-    .option('-k, --kernel <name>', 'kernel preset; repeat for several (default: the newest)', repeated)
+    .option(
+      '-k, --kernel <name>',
+      'kernel preset, or a file; repeat for several (default: the newest)',
+      repeated,
+    )
     .option('--seed <n>', 'seed of every choice left open', wholeNumber)
     .option('--events', 'list every event with its cause')
     .option('--tlp', 'show the PCI Express packets')
@@ -138,7 +142,7 @@ function addReplay(program: Command, { terminal, exitWith }: Context): void {
     .description('replay captures or traces of real kernels and compare every prediction')
     .argument('<bundle...>', 'directories with a machine.json, or a trace as text (.gz as it is)')
     .option('--machine <file>', 'of a trace: the host, its memslots and VMAs (docs/machine-file.md)')
-    .option('-k, --kernel <name>', 'predict for this kernel preset instead of the captured one')
+    .option('-k, --kernel <name>', 'predict for this kernel preset or file instead of the captured one')
     .option(...JOURNAL_OPTION)
     .option(...JSON_OPTION)
     .addHelpText(
@@ -246,11 +250,12 @@ function addKernels(program: Command, { terminal, exitWith }: Context): void {
       examples([
         ['stagetwo kernels', 'each preset and what changed with it'],
         ['stagetwo kernels diff 6.8 6.9', 'what an upgrade changes for stage 2'],
+        ['stagetwo kernels diff 6.6 enterprise.yaml', 'what a backport changes (docs/machine-file.md)'],
       ]),
     )
     .action(async (action: string | undefined, from: string | undefined, to: string | undefined, options) => {
       const { kernels } = await import('./kernels.ts');
-      exitWith(kernels({ action, from, to }, options, terminal));
+      exitWith(await kernels({ action, from, to }, options, terminal));
     });
 }
 

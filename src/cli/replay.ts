@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HandlerError } from '../bus/bus.ts';
+import type { KernelPreset } from '../host/kernels.ts';
 import type { Divergence } from '../trace/bundle/check.ts';
 import type { Bundle } from '../trace/bundle/load.ts';
 import { loadBundle } from '../trace/bundle/load.ts';
@@ -12,7 +13,7 @@ import { reportOf } from '../trace/bundle/report.ts';
 import { InputError } from '../trace/input-error.ts';
 import type { JournalOut } from './journal-out.ts';
 import { fileHash, journalOut } from './journal-out.ts';
-import { kernelNamed } from './kernel-name.ts';
+import { kernelChosen } from './kernel-name.ts';
 import type { TimedReport } from './replay-report.ts';
 import { replayLines, replayTable } from './replay-report.ts';
 import { machineFileIn } from './run-source.ts';
@@ -36,14 +37,14 @@ export async function replay(
   options: ReplayOptions,
   terminal: Terminal,
 ): Promise<number> {
-  if (options.kernel !== undefined) kernelNamed(options.kernel);
+  const kernel = options.kernel === undefined ? undefined : await kernelChosen(options.kernel);
   if (options.journal !== undefined && directories.length > 1) {
     const what = `a journal is of one run, and there are ${directories.length} bundles`;
     throw new InputError('--journal', what, 'name one bundle');
   }
   const reports = directories.map((directory, index) => {
     terminal.progress(`replaying ${directory} (${index + 1} of ${directories.length})`);
-    return replayOne(directory, options);
+    return replayOne(directory, kernel, options.journal);
   });
   const [first, ...others] = reports;
   if (first === undefined) return 0;
@@ -56,7 +57,11 @@ export async function replay(
   return reports.some(({ divergences }) => divergences > 0) ? 1 : 0;
 }
 
-function replayOne(directory: string, { kernel, journal }: ReplayOptions): TimedReport {
+function replayOne(
+  directory: string,
+  kernel: KernelPreset | undefined,
+  journal: string | undefined,
+): TimedReport {
   checkDirectory(directory);
   const started = process.hrtime.bigint();
   const report = reportUnder(directory, kernel, journal);
@@ -67,18 +72,18 @@ function replayOne(directory: string, { kernel, journal }: ReplayOptions): Timed
 /** What the simulated machine refuses, such as 52 bits of IPA without LPA2, is a fault of what was asked. */
 function reportUnder(
   directory: string,
-  kernel: string | undefined,
+  kernel: KernelPreset | undefined,
   journalFile: string | undefined,
 ): ReplayReport {
   const bundle = loadBundle(directory);
-  const journal = journalOf(bundle, kernel, journalFile);
+  const journal = journalOf(bundle, kernel?.name, journalFile);
   try {
     return reportOf(bundle, kernel, journal?.onSimulation);
   } catch (error) {
     const cause = error instanceof HandlerError ? error.cause : error;
     if (cause instanceof InputError) throw cause;
     if (!(cause instanceof RangeError)) throw error;
-    const host = `kernel ${kernel ?? bundle.machine.host.kernel.version}`;
+    const host = `kernel ${kernel?.name ?? bundle.machine.host.kernel.version}`;
     throw new InputError(
       directory,
       `cannot be replayed under ${host}: ${cause.message}`,

@@ -8,7 +8,7 @@ import { outline } from '../machine/scenario.ts';
 import { InputError } from '../trace/input-error.ts';
 import type { JournalOut } from './journal-out.ts';
 import { fileHash, journalOut } from './journal-out.ts';
-import { kernelNamed, newestKernel } from './kernel-name.ts';
+import { kernelChosen, newestKernel } from './kernel-name.ts';
 import { runDocument } from './run-document.ts';
 import { eventLines, storyLines } from './run-story.ts';
 import { inScenario, loadScenario } from './scenario-file.ts';
@@ -32,7 +32,7 @@ export interface RunOptions {
  * @throws InputError for an unknown kernel and for a file that is no working scenario
  */
 export async function run(argument: string, options: RunOptions, terminal: Terminal): Promise<number> {
-  const kernels = (options.kernel ?? [newestKernel()]).map((name) => kernelNamed(name).name);
+  const kernels = await Promise.all((options.kernel ?? [newestKernel()]).map((name) => kernelChosen(name)));
   if (options.journal !== undefined && kernels.length > 1) {
     const what = `a journal is of one run, and ${kernels.length} kernels are asked for`;
     throw new InputError('--journal', what, 'give one --kernel');
@@ -40,8 +40,8 @@ export async function run(argument: string, options: RunOptions, terminal: Termi
   const { path, scenario } = await loadScenario(argument);
   const seed = options.seed === undefined ? {} : { seed: options.seed };
   const runs = kernels.map((kernel, index): ScenarioRun => {
-    terminal.progress(`running ${path} on ${kernel} (${index + 1} of ${kernels.length})`);
-    const journal = journalOf(path, kernel, options);
+    terminal.progress(`running ${path} on ${kernel.name} (${index + 1} of ${kernels.length})`);
+    const journal = journalOf(path, kernel.name, options);
     try {
       return inScenario(path, () =>
         runScenario(scenario, { kernel, ...seed, onSimulation: (it) => journal?.onSimulation(it) }),

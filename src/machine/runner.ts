@@ -28,8 +28,8 @@ import type { MachineState } from './state.ts';
 import { initialState } from './state.ts';
 
 export interface RunOptions {
-  /** Name of a preset; the newest unless given. */
-  readonly kernel?: string;
+  /** A preset or its name; the newest unless given. */
+  readonly kernel?: string | KernelPreset;
   /** Seed of the schedule, 0 to 2^32 - 1; 1 unless given. */
   readonly seed?: number;
   /** What differs from the scenario as written. */
@@ -102,7 +102,8 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Scena
   return { ...facts, expectations, ok: expectations.every(({ ok }) => ok) };
 }
 
-function presetOf(name: string | undefined): KernelPreset {
+function presetOf(name: string | KernelPreset | undefined): KernelPreset {
+  if (typeof name === 'object') return name;
   const preset = name === undefined ? KERNELS.at(-1) : kernelPreset(name);
   if (preset !== undefined) return preset;
   throw new RangeError(

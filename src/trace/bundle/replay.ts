@@ -2,6 +2,7 @@
 // begins; with one, walks and map calls of two vCPUs interleave as it says.
 
 import type { KernelFeatures } from '../../host/kernel-features.ts';
+import type { KernelPreset } from '../../host/kernels.ts';
 import { KERNELS, kernelPreset } from '../../host/kernels.ts';
 import type { MachineEvent, Recorded } from '../../machine/events.ts';
 import type { Simulation } from '../../machine/simulation.ts';
@@ -45,13 +46,13 @@ export function replayBundle(
   machine: BundleMachine,
   where: string,
   onDump: OnDump,
-  kernel = machine.host.kernel.version,
+  kernel: string | KernelPreset = machine.host.kernel.version,
   onSimulation: (simulation: Simulation) => void = () => {},
 ): BundleReplay {
-  const preset = kernelPreset(kernel);
+  const preset = typeof kernel === 'string' ? kernelPreset(kernel) : kernel;
   if (preset === undefined) {
     const known = KERNELS.map(({ name }) => name).join(', ');
-    throw new InputError(where, `there is no preset for kernel ${kernel}`, `known are ${known}`);
+    throw new InputError(where, `there is no preset for kernel ${String(kernel)}`, `known are ${known}`);
   }
   const steps = scheduledSteps(machine);
   const hold = (event: Recorded): boolean => {
@@ -71,13 +72,13 @@ export function replayBundle(
     calls: new Map(),
   };
   answerMmio(run);
-  for (const event of setupEvents(machine, kernel, preset.features)) simulation.dispatch(event);
+  for (const event of setupEvents(machine, preset.name, preset.features)) simulation.dispatch(event);
   if (machine.schedule === undefined)
     machine.timeline.forEach((_, index) => {
       perform(run, index, preset.features);
     });
   else followSchedule(run, machine.schedule, preset.features);
-  return { simulation, observer: run.observer, kernel, calls: run.calls };
+  return { simulation, observer: run.observer, kernel: preset.name, calls: run.calls };
 }
 
 /** Fifty times what two vCPUs that race for a page were seen to need. */

@@ -1,5 +1,6 @@
 // The result of replaying one bundle, complete: what `--json` prints and what the summary is made from.
 
+import type { KernelPreset } from '../../host/kernels.ts';
 import type { Simulation } from '../../machine/simulation.ts';
 import type { Divergence, DumpCheck, DumpResult, Tally } from './check.ts';
 import { checkCall, checkDump, checkFaults, checkOutcome } from './check.ts';
@@ -24,7 +25,7 @@ export interface ReplayReport {
 /** Replays and, where the bundle has answers, checks every prediction in the order of the timeline. */
 export function reportOf(
   bundle: Bundle,
-  kernel?: string,
+  kernel?: string | KernelPreset,
   onSimulation?: (simulation: Simulation) => void,
 ): ReplayReport {
   const { machine, expected } = bundle;

@@ -25,6 +25,9 @@ export function parseMachineFile(text: string, where: string): TraceMachine {
   return resolveMachine(checked(machineFileSchema, upgraded(value, where), where), where);
 }
 
+/** The value that a YAML or JSON file holds. @throws InputError if it cannot be read */
+export const loadValue = (path: string): unknown => parse(readText(path), path);
+
 function upgraded(value: unknown, where: string): unknown {
   const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
   if (format === 'kvm-trace/1') return fromTraceFile(value, where);
