@@ -71,5 +71,9 @@ export const isWrite = (kind: AccessKind): boolean => WRITES.has(kind);
 /** Cache maintenance by address: reaches no device, may still fault at stage 2. */
 export const isCacheMaintenance = (kind: AccessKind): boolean => MAINTENANCE.has(kind);
 
+/** Its faults are instruction aborts (EC 0x20, 0x21): a fetch, or a walk for one. */
+export const isInstructionAbort = ({ kind, walk }: Access): boolean =>
+  kind === 'fetch' || walk?.purpose === 'fetch';
+
 /** A hardware walk of the guest's stage-1 tables; its fault has ESR.S1PTW set. */
 export const isStage1Walk = (kind: AccessKind): boolean => kind === 's1-walk' || kind === 's1-walk-update';

@@ -2,7 +2,7 @@
 // type, permission, in that order. Ends in a translation or in the fault that EL2 will see.
 
 import type { Access } from '../arch/access.ts';
-import { isStage1Walk, isWrite } from '../arch/access.ts';
+import { isInstructionAbort, isStage1Walk, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { CombinedType } from '../arch/combine.ts';
 import { combine } from '../arch/combine.ts';
@@ -94,8 +94,7 @@ function faulted(access: Access, address: Ipa, cpu: CpuFeatures, status: FaultSt
 function faultOf(access: Access, address: Ipa, status: FaultStatus, cpu: CpuFeatures): Stage2Fault {
   const reported = reportedStatus(access, status, cpu);
   const s1ptw = isStage1Walk(access.kind);
-  const fetch = access.kind === 'fetch' || access.walk?.purpose === 'fetch';
-  const esr = fetch
+  const esr = isInstructionAbort(access)
     ? encodeAbort({ kind: 'instruction-abort', status: reported, s1ptw })
     : encodeAbort({ kind: 'data-abort', status: reported, s1ptw, syndrome: syndromeOf(access, cpu) });
   return { ipa: (address - (address % FIPA_UNIT)) as Ipa, far: access.va, esr, status };

@@ -1,7 +1,7 @@
 // kvm_handle_guest_abort(): what becomes of a stage-2 fault, in the kernel's order of questions: IPA size, fault
 // status, memslot, access flag, then user_mem_abort(). One of re-entry, exit to the VMM, abort in the guest, or errno.
 
-import { isCacheMaintenance, isStage1Walk } from '../arch/access.ts';
+import { isCacheMaintenance, isInstructionAbort, isStage1Walk } from '../arch/access.ts';
 import type { Ipa } from '../arch/addresses.ts';
 import type { FaultInput } from './events.ts';
 import { FSC_ADDRESS_SIZE, injectAbort, isExecFault } from './inject.ts';
@@ -69,7 +69,7 @@ export function handleGuestAbort(work: Work, input: FaultInput): void {
 /** Beyond the host's IPA limit an address size fault, beyond the VM's IPA size an external abort; FAR is the IPA. */
 function ipaTooLarge(work: Work, input: FaultInput): void {
   const { ipa, far } = input.fault;
-  const kind = walkAbort(input) === 'instruction' || isExecFault(input) ? 'instruction' : 'data';
+  const kind = abortKind(input);
   const at = ipa + (far % FIPA_UNIT);
   if (ipa >= 2 ** work.host.cpu.ipaLimitBits) {
     injectAbort(work, input, kind, at, 'ipa-beyond-host', FSC_ADDRESS_SIZE);
@@ -91,7 +91,7 @@ function isWriteFault(input: FaultInput, walksAlwaysWrite: boolean): boolean {
 function withoutMemory(work: Work, input: FaultInput, slotIsThere: boolean): void {
   const { access, fault } = input;
   if (isStage1Walk(access.kind)) {
-    injectAbort(work, input, walkAbort(input), fault.far, 'stage1-walk-needs-memory');
+    injectAbort(work, input, abortKind(input), fault.far, 'stage1-walk-needs-memory');
   } else if (isExecFault(input)) {
     injectAbort(work, input, 'instruction', fault.far, 'fetch-without-slot');
   } else if (!slotIsThere && isCacheMaintenance(access.kind)) {
@@ -107,8 +107,8 @@ function withoutMemory(work: Work, input: FaultInput, slotIsThere: boolean): voi
 }
 
 /** kvm_vcpu_trap_is_iabt() looks at the exception class alone: a walk for a fetch gives an instruction abort. */
-const walkAbort = (input: FaultInput): 'instruction' | 'data' =>
-  input.access.walk?.purpose === 'fetch' ? 'instruction' : 'data';
+const abortKind = (input: FaultInput): 'instruction' | 'data' =>
+  isInstructionAbort(input.access) ? 'instruction' : 'data';
 
 /** The log line of kvm_handle_guest_abort(); KVM_RUN returns -EFAULT and the VM is usually dead. */
 function unsupportedFsc(work: Work, input: FaultInput): void {

@@ -2,8 +2,10 @@
 // reclaim. Which pages reclaim takes is given with the call.
 
 import type { Hva } from '../../arch/addresses.ts';
+import type { Level } from '../../arch/geometry.ts';
 import { levelSize } from '../../arch/geometry.ts';
 import type { VmmCall } from '../calls.ts';
+import type { HostPte } from '../host-memory.ts';
 import { PMD } from '../mm-fault.ts';
 import { notifyAge, notifyUnmap } from '../notifier.ts';
 import type { Vma } from '../vma.ts';
@@ -72,16 +74,7 @@ function dropPages(work: Work, start: number, end: number): void {
       const to = (address + levelSize(granule, PMD)) as Hva;
       emit(work, { type: 'host-pages-freed', vm: work.id, start: address as Hva, end: to });
     } else {
-      const pte = { kind: 'none' } as const;
-      emit(work, {
-        type: 'host-pages-set',
-        vm: work.id,
-        hva: address as Hva,
-        level,
-        count: 1,
-        pte,
-        allocated: 0,
-      });
+      setEntry(work, address, level, { kind: 'none' });
     }
   }
 }
@@ -103,15 +96,12 @@ function swapOut(work: Work, start: number, end: number): void {
   for (let window = start - (start % size); window < end; window += size) splitHugeEntry(work, window);
   for (const { address, level, leaf } of [...work.vm.memory.leaves(start, end)]) {
     if (leaf.kind !== 'page') continue;
-    const pte = { kind: 'swapped' } as const;
-    emit(work, {
-      type: 'host-pages-set',
-      vm: work.id,
-      hva: address as Hva,
-      level,
-      count: 1,
-      pte,
-      allocated: 0,
-    });
+    setEntry(work, address, level, { kind: 'swapped' });
   }
+}
+
+/** One entry of the page table loses its page; nothing is allocated. */
+function setEntry(work: Work, address: number, level: Level, pte: HostPte): void {
+  const hva = address as Hva;
+  emit(work, { type: 'host-pages-set', vm: work.id, hva, level, count: 1, pte, allocated: 0 });
 }

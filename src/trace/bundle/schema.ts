@@ -4,10 +4,21 @@
 import { z } from 'zod';
 
 const hex = z.string().regex(/^0x[0-9a-f]+$/i, 'expected a hex string such as "0x40000000"');
-const address = hex.transform((text) => Number(text));
+export const address = hex.transform((text) => Number(text));
 const nullableAddress = address.nullable();
 /** Counts are numbers; captures write large ones as hex strings. */
 const count = z.union([z.number(), address]);
+
+/** The processor of a captured host, in bundles as in traces. */
+export const capturedCpu = z.object({
+  model: z.string(),
+  fwb: z.boolean(),
+  dic: z.boolean(),
+  lpa2: z.boolean(),
+  hardwareAccessFlag: z.boolean(),
+  vhe: z.boolean(),
+  ipaLimitBits: z.number(),
+});
 
 const instruction = z.object({
   isv: z.boolean(),
@@ -169,15 +180,7 @@ export const machineSchema = z.object({
       version: z.string(),
       pageSize: z.union([z.literal(4096), z.literal(16384), z.literal(65536)]),
     }),
-    cpu: z.object({
-      model: z.string(),
-      fwb: z.boolean(),
-      dic: z.boolean(),
-      lpa2: z.boolean(),
-      hardwareAccessFlag: z.boolean(),
-      vhe: z.boolean(),
-      ipaLimitBits: z.number(),
-    }),
+    cpu: capturedCpu,
     gic: z.object({
       version: z.number(),
       gicv: z.object({ pa: address, size: address }).nullable(),

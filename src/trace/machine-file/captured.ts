@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { decodeVtcr } from '../../arch/vtcr.ts';
+import { address, capturedCpu } from '../bundle/schema.ts';
 import { InputError } from '../input-error.ts';
 import type { MachineFileInput } from './schema.ts';
 
@@ -11,22 +12,9 @@ type Vm = MachineFileInput['vms'][number];
 type Slot = NonNullable<Vm['slots']>[number];
 type Backing = NonNullable<Slot['backing']>;
 
-const address = z
-  .string()
-  .regex(/^0x[0-9a-f]+$/i, 'expected a hex string such as "0x40000000"')
-  .transform(Number);
-
 const capturedHost = z.object({
   kernel: z.object({ version: z.string(), pageSize: z.number().nullable() }),
-  cpu: z.object({
-    model: z.string(),
-    fwb: z.boolean(),
-    dic: z.boolean(),
-    lpa2: z.boolean(),
-    hardwareAccessFlag: z.boolean(),
-    vhe: z.boolean(),
-    ipaLimitBits: z.number(),
-  }),
+  cpu: capturedCpu,
   gic: z.object({ version: z.number(), gicv: z.object({ pa: address, size: address }).nullable() }),
   thp: z.enum(['always', 'madvise', 'never']),
   emulation: z.object({ s1ptwFaultLevel: z.enum(['stage-1', 'stage-2']).optional() }).nullish(),
