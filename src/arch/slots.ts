@@ -1,14 +1,30 @@
 // A persistent array of 2^bits slots, the body of a translation table page: a change copies two or three
 // chunks of 16 or 32 slots instead of 512 to 131072 entries, and a chunk without an occupied slot does not
-// exist.
+// exist. An owner's changes copy a chunk once only: those it made itself nobody else can see.
 
 declare const content: unique symbol;
 
 /** Occupied slots of one array; `undefined` stands for the array without any, so that it costs nothing. */
 export type Slots<Value> = { readonly [content]: Value } | undefined;
 
-// At any depth but the last the items are chunks again; only this file knows, so only this file casts.
-type Chunk = readonly unknown[];
+/** Stands for one editor of arrays: what was made with it may be changed in place with it. */
+export type Owner = object;
+
+/** At any depth but the last the items are chunks again; only this file knows, so only this file casts. */
+class Chunk {
+  readonly items: unknown[];
+  /** Private, so that chunks of equal content are equal whoever made them. */
+  readonly #owner: Owner | null;
+
+  constructor(items: unknown[], owner: Owner | null) {
+    this.items = items;
+    this.#owner = owner;
+  }
+
+  isOf(owner: Owner | null): boolean {
+    return owner !== null && this.#owner === owner;
+  }
+}
 
 // 16 slots copied and sparse mappings measured best; 8 make walks slower, 32 make random maps slower.
 const CHUNK_BITS = 4;
@@ -36,25 +52,27 @@ export function slotShape(bits: number): SlotShape {
 /** The value at `index`, or undefined if the slot is empty. */
 export function slotAt<Value>(slots: Slots<Value>, shape: SlotShape, index: number): Value | undefined {
   let shift = shape.shift;
-  let node = (slots as Chunk | undefined)?.[index >>> shift];
+  let node = (slots as Chunk | undefined)?.items[index >>> shift];
   while (shift > 0 && node !== undefined) {
     shift -= CHUNK_BITS;
-    node = (node as Chunk)[(index >>> shift) & MASK];
+    node = (node as Chunk).items[(index >>> shift) & MASK];
   }
   return node as Value | undefined;
 }
 
 /**
  * The same array with `value` at `index`; undefined empties the slot. Returns `slots` itself if nothing
- * changes.
+ * changes, or if all that changed are chunks of `owner`.
  */
 export function withSlot<Value>(
   slots: Slots<Value>,
   shape: SlotShape,
   index: number,
   value: Value | undefined,
+  owner: Owner | null = null,
 ): Slots<Value> {
-  return put(slots as Chunk | undefined, shape.width, shape.shift, index, value) as Slots<Value>;
+  const chunk = slots as Chunk | undefined;
+  return put(chunk, shape.width, shape.shift, index, value, owner) as Slots<Value>;
 }
 
 function put(
@@ -63,21 +81,26 @@ function put(
   shift: number,
   index: number,
   value: unknown,
+  owner: Owner | null,
 ): Chunk | undefined {
   const at = (index >>> shift) & (width - 1);
-  const old = chunk?.[at];
-  const next = shift === 0 ? value : put(old as Chunk | undefined, CHUNK, shift - CHUNK_BITS, index, value);
+  const old = chunk?.items[at];
+  const next =
+    shift === 0 ? value : put(old as Chunk | undefined, CHUNK, shift - CHUNK_BITS, index, value, owner);
   if (next === old) {
     return chunk;
   }
-  const copy = chunk === undefined ? new Array<unknown>(width).fill(undefined) : chunk.slice();
-  copy[at] = next;
-  return next === undefined && isEmpty(copy) ? undefined : copy;
+  const target = chunk?.isOf(owner) ? chunk : new Chunk(copyOf(chunk, width), owner);
+  target.items[at] = next;
+  return next === undefined && isEmpty(target.items) ? undefined : target;
 }
 
-function isEmpty(chunk: Chunk): boolean {
-  for (let at = 0; at < chunk.length; at += 1) {
-    if (chunk[at] !== undefined) {
+const copyOf = (chunk: Chunk | undefined, width: number): unknown[] =>
+  chunk === undefined ? new Array<unknown>(width).fill(undefined) : chunk.items.slice();
+
+function isEmpty(items: readonly unknown[]): boolean {
+  for (let at = 0; at < items.length; at += 1) {
+    if (items[at] !== undefined) {
       return false;
     }
   }
@@ -115,9 +138,9 @@ function changeChunk(
   }
   let copy: unknown[] | undefined;
   const from = Math.max(0, (first - base) >> shift);
-  const to = Math.min(chunk.length - 1, (last - base) >> shift);
+  const to = Math.min(chunk.items.length - 1, (last - base) >> shift);
   for (let at = from; at <= to; at += 1) {
-    const old = chunk[at];
+    const old = chunk.items[at];
     if (old === undefined) {
       continue;
     }
@@ -127,11 +150,11 @@ function changeChunk(
         ? change(old, index)
         : changeChunk(old as Chunk, shift - CHUNK_BITS, index, first, last, change);
     if (next !== old) {
-      copy ??= chunk.slice();
+      copy ??= chunk.items.slice();
       copy[at] = next;
     }
   }
-  return copy === undefined ? chunk : isEmpty(copy) ? undefined : copy;
+  return copy === undefined ? chunk : isEmpty(copy) ? undefined : new Chunk(copy, null);
 }
 
 /** The first occupied index at or above `from`, or -1. */
@@ -143,8 +166,8 @@ function nextInChunk(chunk: Chunk | undefined, shift: number, from: number): num
   if (chunk === undefined) {
     return -1;
   }
-  for (let at = from >>> shift; at < chunk.length; at += 1) {
-    const item = chunk[at];
+  for (let at = from >>> shift; at < chunk.items.length; at += 1) {
+    const item = chunk.items[at];
     if (item === undefined) {
       continue;
     }

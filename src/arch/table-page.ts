@@ -3,7 +3,7 @@
 
 import type { Granule, Level } from './geometry.ts';
 import { granuleShift, levelSize } from './geometry.ts';
-import type { SlotShape, Slots } from './slots.ts';
+import type { Owner, SlotShape, Slots } from './slots.ts';
 import { changedSlots, nextOccupied, slotAt, slotShape, withSlot } from './slots.ts';
 
 /** A value that can stand in an entry; `undefined` is the invalid entry. */
@@ -18,12 +18,20 @@ export interface TableShape {
 
 /** A translation table page; concatenated roots are one wide page. Only the root may be without a leaf. */
 export class TablePage<Leaf> {
-  readonly slots: Slots<Leaf | TablePage<Leaf>>;
-  readonly leafCount: number;
+  slots: Slots<Leaf | TablePage<Leaf>>;
+  leafCount: number;
+  /** Private, so that pages of equal content are equal whoever made them. */
+  readonly #owner: Owner | null;
 
-  constructor(slots: Slots<Leaf | TablePage<Leaf>>, leafCount: number) {
+  constructor(slots: Slots<Leaf | TablePage<Leaf>>, leafCount: number, owner: Owner | null) {
     this.slots = slots;
     this.leafCount = leafCount;
+    this.#owner = owner;
+  }
+
+  /** Whether `owner` made this page, so that nobody else can see it change. */
+  isOf(owner: Owner | null): boolean {
+    return owner !== null && this.#owner === owner;
   }
 }
 
@@ -71,7 +79,7 @@ function leavesIn<Leaf>(entry: Entry<Leaf>): number {
 
 /**
  * The page, or a new one, with `leaf` at depth `target`, `offset` bytes in; the rules are those of
- * `withLeaf`.
+ * `withLeaf`. Pages of `owner` change in place.
  */
 export function placed<Leaf extends Present>(
   page: TablePage<Leaf> | undefined,
@@ -80,18 +88,26 @@ export function placed<Leaf extends Present>(
   target: number,
   offset: number,
   leaf: Leaf,
+  owner: Owner | null,
 ): TablePage<Leaf> {
   const span = dimensionAt(dim.span, depth);
   const shape = dimensionAt(dim.slots, depth);
   const index = Math.floor(offset / span);
   const old = page && slotAt(page.slots, shape, index);
+  const before = leavesIn(old);
   const below = old instanceof TablePage ? old : undefined;
-  const entry = depth === target ? leaf : placed(below, dim, depth + 1, target, offset - index * span, leaf);
-  if (page !== undefined && entry === old) {
+  const entry =
+    depth === target ? leaf : placed(below, dim, depth + 1, target, offset - index * span, leaf, owner);
+  const added = leavesIn<Leaf>(entry) - before;
+  if (page !== undefined && entry === old && added === 0) {
     return page;
   }
-  const leafCount = (page?.leafCount ?? 0) - leavesIn(old) + leavesIn<Leaf>(entry);
-  return new TablePage(withSlot<Leaf | TablePage<Leaf>>(page?.slots, shape, index, entry), leafCount);
+  const slots = withSlot<Leaf | TablePage<Leaf>>(page?.slots, shape, index, entry, owner);
+  const leafCount = (page?.leafCount ?? 0) + added;
+  if (!page?.isOf(owner)) return new TablePage(slots, leafCount, owner);
+  page.slots = slots;
+  page.leafCount = leafCount;
+  return page;
 }
 
 /**
@@ -130,7 +146,7 @@ export function changed<Leaf extends Present>(
   if (slots === page.slots) {
     return page;
   }
-  return slots === undefined && depth > 0 ? undefined : new TablePage(slots, leafCount);
+  return slots === undefined && depth > 0 ? undefined : new TablePage(slots, leafCount, null);
 }
 
 interface Cursor<Leaf> {

@@ -1,9 +1,10 @@
 // The VMSAv8-64 radix tree (DDI0487 D8.2) as a persistent value: every change returns a new table that shares
 // all untouched parts with the old one, so that a snapshot costs what changed. Generic in the leaf: a VM's
 // stage 2 and a process's page table have the same structure. Rules of change are those of KVM's walker
-// (pgtable.c).
+// (pgtable.c). An editable table changes in place instead, and copies only what a snapshot still sees.
 
 import type { Level } from './geometry.ts';
+import type { Owner } from './slots.ts';
 import { slotAt } from './slots.ts';
 import type { Change, Dimensions, Present, TableShape } from './table-page.ts';
 import { changed, dimensionAt, dimensionsOf, occupied, placed, TablePage } from './table-page.ts';
@@ -35,17 +36,45 @@ export interface TableEntry {
 export class TranslationTable<Leaf extends Present> {
   readonly shape: TableShape;
   private readonly dim: Dimensions;
-  private readonly root: TablePage<Leaf>;
+  private root: TablePage<Leaf>;
+  /** Null for a value; private, so that tables of equal content are equal. */
+  #owner: Owner | null;
+  /** The last snapshot, while nothing has changed since. */
+  #taken: TranslationTable<Leaf> | null = null;
 
-  private constructor(shape: TableShape, dim: Dimensions, root: TablePage<Leaf>) {
+  private constructor(shape: TableShape, dim: Dimensions, root: TablePage<Leaf>, owner: Owner | null) {
     this.shape = shape;
     this.dim = dim;
     this.root = root;
+    this.#owner = owner;
   }
 
   /** @throws RangeError if no root of 1 to 16 tables covers `inputBits` from the start level */
   static empty<Leaf extends Present>(shape: TableShape): TranslationTable<Leaf> {
-    return new TranslationTable(shape, dimensionsOf(shape), new TablePage<Leaf>(undefined, 0));
+    return new TranslationTable(shape, dimensionsOf(shape), new TablePage<Leaf>(undefined, 0, null), null);
+  }
+
+  /** A table of the same content whose every change happens in place and returns itself. */
+  editable(): TranslationTable<Leaf> {
+    return new TranslationTable(this.shape, this.dim, this.snapshot().root, {});
+  }
+
+  /** The content of now as a value: later changes of an editable table leave it alone. */
+  snapshot(): TranslationTable<Leaf> {
+    if (this.#owner === null) return this;
+    if (this.#taken === null) {
+      this.#taken = this.view();
+      this.#owner = {};
+    }
+    return this.#taken;
+  }
+
+  /**
+   * As `snapshot`, but good only until an editable table changes next: for a look or a trial, at no cost to the
+   * changes that follow.
+   */
+  view(): TranslationTable<Leaf> {
+    return this.#owner === null ? this : new TranslationTable(this.shape, this.dim, this.root, null);
   }
 
   /** Leaves of all levels, a block counting as one. */
@@ -94,7 +123,7 @@ export class TranslationTable<Leaf extends Present> {
         `${where} is not aligned to the 0x${span.toString(16)} bytes of a level ${level} entry`,
       );
     }
-    return this.withRoot(placed(this.root, dim, 0, level - dim.startLevel, address, leaf));
+    return this.withRoot(placed(this.root, dim, 0, level - dim.startLevel, address, leaf, this.#owner));
   }
 
   /**
@@ -153,7 +182,11 @@ export class TranslationTable<Leaf extends Present> {
   }
 
   private withRoot(root: TablePage<Leaf>): TranslationTable<Leaf> {
-    return root === this.root ? this : new TranslationTable(this.shape, this.dim, root);
+    if (root === this.root) return this;
+    if (this.#owner === null) return new TranslationTable(this.shape, this.dim, root, null);
+    this.root = root;
+    this.#taken = null;
+    return this;
   }
 }
 

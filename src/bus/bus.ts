@@ -1,6 +1,6 @@
-// The event bus: one queue, first in first out, one RxJS Subject for each event type and one for all. An
-// event emitted while another is handled waits its turn; a handler that throws stops the run and names the
-// event.
+// The event bus: one queue, first in first out, one RxJS Subject for each event type that a part handles, and Subjects
+// for observers. An event emitted while another is handled waits its turn; a handler that throws stops the run and names
+// the event.
 
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs';
@@ -9,51 +9,65 @@ interface Typed {
   readonly type: string;
 }
 
-export interface Bus<In extends Typed, E extends Typed> {
+export interface Bus<E extends Typed, P extends E> {
   /** Every event, in order, for observers: RxJS reports an observer's error later, the run goes on. */
-  readonly all: Observable<E>;
+  readonly all: Observable<P>;
+  /** Number of the event that is being delivered, or of the last one; -1 before the first. */
+  readonly seq: number;
   /** Events of one type for observers, in order. */
-  on<T extends E['type']>(type: T): Observable<Extract<E, { readonly type: T }>>;
+  on<T extends E['type']>(type: T): Observable<Extract<P, { readonly type: T }>>;
   /** Calls `handler` for every event of these types; an error it throws stops the run as a HandlerError. */
   handle(types: readonly E['type'][], handler: (event: E) => void): void;
-  /** Queues the event; returns when the queue is empty, unless called from within a handler. */
-  emit(event: In): void;
+  /**
+   * Queues the event; returns when the queue is empty, unless called from within a handler.
+   * @param cause number of the event that led to it; null for one from outside
+   */
+  emit(event: E, cause: number | null): void;
+}
+
+/** What happens to an event when its turn comes, before anybody hears of it. */
+export interface Reception<E, P> {
+  /** Every event, with its number: the place to change the state and to record. */
+  readonly accept: (event: E, seq: number, cause: number | null) => void;
+  /** What observers are given; asked for only where there are any, right after `accept`. */
+  readonly published: (event: E, seq: number, cause: number | null) => P;
 }
 
 /** A handler threw while this event was handled; the run cannot go on. */
 export class HandlerError extends Error {
   readonly event: Typed;
 
-  constructor(event: Typed, cause: unknown) {
-    const seq = 'seq' in event ? ` (seq ${String(event.seq)})` : '';
+  constructor(event: Typed, seq: number, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`a handler of '${event.type}'${seq} failed: ${reason}`, { cause });
+    super(`a handler of '${event.type}' (seq ${seq}) failed: ${reason}`, { cause });
     this.name = 'HandlerError';
     this.event = event;
   }
 }
 
-/**
- * @param accept turns what was emitted into what is published, in queue order: the place to number and record
- */
-export function createBus<In extends Typed, E extends Typed>(accept: (event: In) => E): Bus<In, E> {
-  const all = new Subject<E>();
-  const topics = new Map<string, Subject<E>>();
-  const queue: In[] = [];
+export function createBus<E extends Typed, P extends E>({ accept, published }: Reception<E, P>): Bus<E, P> {
+  const all = new Subject<P>();
+  const topics = new Map<string, Subject<P>>();
+  const handled = new Map<string, Subject<E>>();
+  const queue: E[] = [];
+  const causes: (number | null)[] = [];
   let head = 0;
+  let seq = -1;
   let draining = false;
   let failure: { readonly error: unknown } | null = null;
 
-  const topic = (type: string): Subject<E> => {
-    const known = topics.get(type) ?? new Subject<E>();
-    topics.set(type, known);
-    return known;
+  const observe = (event: E, cause: number | null): void => {
+    const form = published(event, seq, cause);
+    all.next(form);
+    topics.get(event.type)?.next(form);
   };
 
-  const publish = (event: E): void => {
-    if (all.observed) all.next(event);
-    topics.get(event.type)?.next(event);
-    if (failure !== null) throw new HandlerError(event, failure.error);
+  const deliver = (event: E, cause: number | null): void => {
+    seq += 1;
+    accept(event, seq, cause);
+    if (topics.size > 0 || all.observed) observe(event, cause);
+    handled.get(event.type)?.next(event);
+    if (failure !== null) throw new HandlerError(event, seq, failure.error);
   };
 
   // A next() within a next() would reorder events for later subscribers: the emission is queued, not the
@@ -61,9 +75,10 @@ export function createBus<In extends Typed, E extends Typed>(accept: (event: In)
   const drain = (): void => {
     draining = true;
     try {
-      while (head < queue.length) publish(accept(queue[head++] as In));
+      for (; head < queue.length; head++) deliver(queue[head] as E, causes[head] as number | null);
     } finally {
       queue.length = 0;
+      causes.length = 0;
       head = 0;
       failure = null;
       draining = false;
@@ -72,11 +87,14 @@ export function createBus<In extends Typed, E extends Typed>(accept: (event: In)
 
   return {
     all: all.asObservable(),
+    get seq() {
+      return seq;
+    },
     on: <T extends E['type']>(type: T) =>
-      topic(type).asObservable() as unknown as Observable<Extract<E, { readonly type: T }>>,
+      subjectOf(topics, type).asObservable() as unknown as Observable<Extract<P, { readonly type: T }>>,
     handle(types, handler) {
       for (const type of types) {
-        topic(type).subscribe((event) => {
+        subjectOf(handled, type).subscribe((event) => {
           try {
             handler(event);
           } catch (error) {
@@ -85,9 +103,16 @@ export function createBus<In extends Typed, E extends Typed>(accept: (event: In)
         });
       }
     },
-    emit(event) {
+    emit(event, cause) {
       queue.push(event);
+      causes.push(cause);
       if (!draining) drain();
     },
   };
+}
+
+function subjectOf<T>(subjects: Map<string, Subject<T>>, type: string): Subject<T> {
+  const known = subjects.get(type) ?? new Subject<T>();
+  subjects.set(type, known);
+  return known;
 }

@@ -13,7 +13,7 @@ import { notifyUnmap } from './notifier.ts';
 import type { Vma } from './vma.ts';
 import { vmaAt } from './vma.ts';
 import type { Work } from './work.ts';
-import { emit } from './work.ts';
+import { emit, hostPages } from './work.ts';
 
 /** Level at which the host maps huge pages: its PMD. */
 export const PMD: Level = 2;
@@ -75,7 +75,7 @@ function absentRun(work: Work, vma: Vma, address: number, end: number): number {
   if (vma.backing.kind !== 'anon' || vma.prot !== 'read-write') return 0;
   let run = 0;
   for (let page = address - (address % granule); page < Math.min(end, vma.end); page += granule) {
-    const { level, leaf } = work.vm.memory.walk(page);
+    const { level, leaf } = hostPages(work).memory.walk(page);
     const absent = leaf === undefined || leaf.kind === 'none';
     if (!absent || (level <= PMD && takesHugePage(work, vma, page))) break;
     run += 1;
@@ -122,7 +122,7 @@ function faultInHugetlb(work: Work, vma: Vma, pageSize: number, address: number,
   const { granule } = work.vm.geometry;
   const level = hugetlbLevel(granule, pageSize);
   const start = address - (address % pageSize);
-  const found = work.vm.memory.walk(address).leaf;
+  const found = hostPages(work).memory.walk(address).leaf;
   const present = found?.kind === 'page';
   if (!present || (write && !found.writable)) {
     const pa = present ? pageOf(work, start) : allocate(work, pageSize);
@@ -138,12 +138,10 @@ function faultInHugetlb(work: Work, vma: Vma, pageSize: number, address: number,
 
 function faultInAnon(work: Work, vma: Vma, address: number, write: boolean): MmFault {
   const { granule } = work.vm.geometry;
-  const { level, leaf } = work.vm.memory.walk(address);
+  const { level, leaf } = hostPages(work).memory.walk(address);
+  if (leaf === undefined || leaf.kind === 'none') return populate(work, vma, address, level, write);
   const page = address - (address % granule);
-  if (leaf === undefined || leaf.kind === 'none') {
-    if (level <= PMD && takesHugePage(work, vma, address)) faultInHuge(work, address, write);
-    else set(work, page, PTE, 1, write ? newPage(work, granule) : { kind: 'zero' });
-  } else if (leaf.kind === 'swapped') {
+  if (leaf.kind === 'swapped') {
     const writable = write || work.host.features.swapInWritable;
     set(work, page, PTE, 1, { ...newPage(work, granule), writable: writable && vma.prot === 'read-write' });
   } else if (leaf.kind === 'zero' && write) {
@@ -151,8 +149,20 @@ function faultInAnon(work: Work, vma: Vma, address: number, write: boolean): MmF
   } else if (leaf.kind === 'page' && write && !leaf.writable) {
     const size = levelSize(granule, level);
     set(work, address - (address % size), level, 1, { ...leaf, writable: true });
+  } else {
+    return present(work, vma, address, level, leaf);
   }
   return presentPage(work, vma, address);
+}
+
+/** do_huge_pmd_anonymous_page() or do_anonymous_page() where nothing was, down to `level`. */
+function populate(work: Work, vma: Vma, address: number, level: Level, write: boolean): MmFault {
+  const huge = level <= PMD && takesHugePage(work, vma, address);
+  const at = huge ? PMD : PTE;
+  const size = levelSize(work.vm.geometry.granule, at);
+  const pte: HostPte = write ? newPage(work, size) : { kind: 'zero' };
+  set(work, address - (address % size), at, 1, pte);
+  return present(work, vma, address, at, pte);
 }
 
 /** thp_vma_allowable_order() and do_huge_pmd_anonymous_page(): an empty PMD whose window lies in the VMA. */
@@ -163,11 +173,6 @@ function takesHugePage(work: Work, vma: Vma, address: number): boolean {
   const size = levelSize(work.vm.geometry.granule, PMD);
   const window = address - (address % size);
   return window >= vma.start && window + size <= vma.end;
-}
-
-function faultInHuge(work: Work, address: number, write: boolean): void {
-  const size = levelSize(work.vm.geometry.granule, PMD);
-  set(work, address - (address % size), PMD, 1, write ? newPage(work, size) : { kind: 'zero' });
 }
 
 /**
@@ -201,13 +206,16 @@ function changePte(work: Work, page: number, pa: Pa): void {
 
 /** What the host page table now holds at `address`. */
 function presentPage(work: Work, vma: Vma, address: number): MmFault {
-  const { level, leaf } = work.vm.memory.walk(address);
-  if (leaf?.kind === 'page') {
-    const size = levelSize(work.vm.geometry.granule, level);
-    const writable = leaf.writable && vma.prot === 'read-write';
-    return { kind: 'page', pa: (leaf.pa + (address % size)) as Pa, level, writable };
-  }
+  const { level, leaf } = hostPages(work).memory.walk(address);
+  return present(work, vma, address, level, leaf);
+}
+
+function present(work: Work, vma: Vma, address: number, level: Level, pte: HostPte | undefined): MmFault {
   const { granule } = work.vm.geometry;
+  if (pte?.kind === 'page') {
+    const writable = pte.writable && vma.prot === 'read-write';
+    return { kind: 'page', pa: (pte.pa + (address % levelSize(granule, level))) as Pa, level, writable };
+  }
   const offset = level === PMD ? address % levelSize(granule, PMD) : 0;
   return { kind: 'page', pa: (zeroPage(level) + offset) as Pa, level, writable: false };
 }
@@ -219,15 +227,15 @@ function newPage(work: Work, size: number): HostPte & { kind: 'page' } {
   return { kind: 'page', pa: allocate(work, size), writable: true, young: true };
 }
 
-const allocate = (work: Work, size: number): Pa => alignUp(work.vm.nextPage, size);
+const allocate = (work: Work, size: number): Pa => alignUp(hostPages(work).nextPage, size);
 
 function pageOf(work: Work, address: number): Pa {
-  const { leaf } = work.vm.memory.walk(address);
+  const { leaf } = hostPages(work).memory.walk(address);
   return (leaf?.kind === 'page' ? leaf.pa : 0) as Pa;
 }
 
 function set(work: Work, address: number, level: Level, count: number, pte: HostPte): void {
   const end = pte.kind === 'page' ? pte.pa + count * levelSize(work.vm.geometry.granule, level) : 0;
-  const allocated = Math.max(0, end - work.vm.nextPage);
+  const allocated = Math.max(0, end - hostPages(work).nextPage);
   emit(work, { type: 'host-pages-set', vm: work.id, hva: address as Hva, level, count, pte, allocated });
 }

@@ -17,7 +17,7 @@ import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
 import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
-import type { MachineEvent, Recorded } from './events.ts';
+import type { MachineEvent } from './events.ts';
 import { windowAt } from './interconnect.ts';
 import type { MachineState } from './state.ts';
 
@@ -29,7 +29,7 @@ export const HEARD = [...HOST_HEARS, ...GUEST_HEARS, ...DEVICES_HEAR, 'pci-comma
 /** @param unassigned who answers MMIO exits outside all windows */
 export function decide(
   state: MachineState,
-  event: Recorded,
+  event: MachineEvent,
   unassigned: 'vmm' | 'listener' = state.devices.length > 0 ? 'vmm' : 'listener',
 ): readonly MachineEvent[] {
   const { host } = state;

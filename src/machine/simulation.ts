@@ -7,14 +7,19 @@ import { createBus } from '../bus/bus.ts';
 import { createClock } from '../bus/clock.ts';
 import { decide, HEARD } from './decide.ts';
 import type { MachineEvent, Recorded } from './events.ts';
-import { evolveSlices, slicesOf } from './evolve.ts';
-import type { SnapshotState } from './snapshots.ts';
+import { plainState } from './plain.ts';
 import { snapshotState } from './snapshots.ts';
 import type { MachineState } from './state.ts';
 import { initialState } from './state.ts';
 
 /** Whether an event is to wait for `release` before its handlers hear of it; it is recorded either way. */
-export type Hold = (event: Recorded) => boolean;
+export type Hold = (event: MachineEvent) => boolean;
+
+/**
+ * Whoever records a run: called for every event, in order, once the state has changed. The event is not to be changed;
+ * an error stops the run.
+ */
+export type Recorder = (event: MachineEvent, seq: number, cause: number | null, at: number) => void;
 
 export interface SimulationOptions {
   /** `immer`: an immutable state after every event. `plain`: one object that changes, for bulk replay. */
@@ -29,60 +34,53 @@ export interface SimulationOptions {
 
 export interface Simulation {
   readonly state: MachineState;
-  readonly bus: Pick<Bus<Queued, Recorded>, 'all' | 'on'>;
+  /** For observers: events in their envelopes. */
+  readonly bus: Pick<Bus<MachineEvent, Recorded>, 'all' | 'on'>;
   /** Number of events so far. */
   readonly length: number;
+  /** Has every event from here on recorded, cheaper than an observer of the bus. */
+  record(recorder: Recorder): void;
   /** Records an event from outside and all that follows from it. @param at virtual time, never before now */
   dispatch(event: MachineEvent, at?: number): void;
   /** Lets the handlers of a held event hear it; false if no event of that vCPU is held. */
   release(vcpu: number): boolean;
   /** The held event of a vCPU. */
-  held(vcpu: number): Recorded | undefined;
+  held(vcpu: number): MachineEvent | undefined;
 }
-
-/** An event in the queue: it knows its cause, and gets its number and time when its turn comes. */
-type Queued = MachineEvent & { seq?: number; cause?: number | null; at?: number };
 
 /** An event takes this long unless the outside says when it happened. */
 const EVENT_NS = 1;
 
-/** One object that every event changes in place. */
-function plainState(state: MachineState): SnapshotState {
-  const slices = slicesOf(state);
-  return { state, apply: (event) => evolveSlices(slices, event) };
+interface Held {
+  readonly event: MachineEvent;
+  readonly seq: number;
 }
 
 export function createSimulation(options: SimulationOptions = {}): Simulation {
-  const clock = createClock();
-  const held = new Map<number, Recorded>();
+  const { hold, unassignedMmio } = options;
+  const held = new Map<number, Held>();
+  const recorders: Recorder[] = [];
   const machine = options.state === 'plain' ? plainState(initialState()) : snapshotState(initialState());
-  let length = 0;
+  const clock = createClock();
+  let at = 0;
 
-  // The envelope is written onto the event: copying it into a new object was measured to cost four times as much as
-  // evolving the state. Events of decisions are fresh and the simulation's own; what comes from outside is copied.
-  const accept = (event: Queued): Recorded => {
-    event.seq = length;
-    event.at = clock.now;
-    machine.apply(event);
-    length += 1;
-    clock.advanceTo(clock.now + EVENT_NS);
-    return event as Recorded;
+  const bus = createBus<MachineEvent, Recorded>({
+    accept(event, seq, cause) {
+      at = clock.now;
+      machine.apply(event);
+      for (const recorder of recorders) recorder(event, seq, cause, at);
+      clock.advanceTo(at + EVENT_NS);
+    },
+    published: (event, seq, cause) => ({ ...event, cause, seq, at }),
+  });
+
+  const deliver = (event: MachineEvent, seq: number): void => {
+    for (const next of decide(machine.state, event, unassignedMmio)) bus.emit(next, seq);
   };
-
-  const bus = createBus<Queued, Recorded>(accept);
-  const emitAll = (events: readonly Queued[], cause: number): void => {
-    for (const event of events) {
-      event.cause = cause;
-      bus.emit(event);
-    }
-  };
-
-  const deliver = (event: Recorded): void =>
-    emitAll(decide(machine.state, event, options.unassignedMmio), event.seq);
 
   bus.handle(HEARD, (event) => {
-    if ('vcpu' in event && options.hold?.(event) === true) held.set(event.vcpu, event);
-    else deliver(event);
+    if (hold !== undefined && 'vcpu' in event && hold(event)) held.set(event.vcpu, { event, seq: bus.seq });
+    else deliver(event, bus.seq);
   });
 
   return {
@@ -90,19 +88,20 @@ export function createSimulation(options: SimulationOptions = {}): Simulation {
       return machine.state;
     },
     get length() {
-      return length;
+      return bus.seq + 1;
     },
     bus,
-    dispatch(event, at) {
-      if (at !== undefined) clock.advanceTo(Math.max(at, clock.now));
-      bus.emit({ ...event, cause: null });
+    record: (recorder) => void recorders.push(recorder),
+    dispatch(event, when) {
+      if (when !== undefined) clock.advanceTo(Math.max(when, clock.now));
+      bus.emit(event, null);
     },
-    held: (vcpu) => held.get(vcpu),
+    held: (vcpu) => held.get(vcpu)?.event,
     release(vcpu) {
-      const event = held.get(vcpu);
-      if (event === undefined) return false;
+      const found = held.get(vcpu);
+      if (found === undefined) return false;
       held.delete(vcpu);
-      deliver(event);
+      deliver(found.event, found.seq);
       return true;
     },
   };

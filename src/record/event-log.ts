@@ -1,16 +1,18 @@
-// The events of a run in little memory: the latest as they are, older ones packed by the thousand as compressed text,
-// exactly as a journal writes them, and unpacked when somebody asks.
+// The events of a run in little memory: the latest as they are, with their envelopes in columns beside them, older ones
+// packed by the thousand as compressed text, exactly as a journal writes them, and unpacked when somebody asks.
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { Recorded } from '../machine/events.ts';
+import type { MachineEvent, Recorded } from '../machine/events.ts';
 import { MACHINE_VALUES } from './journal/machine-values.ts';
 import { fromText, toText } from './journal/values.ts';
 
 export interface EventLog {
   readonly length: number;
-  append(event: Recorded): void;
+  append(event: MachineEvent, cause: number | null, at: number): void;
   /** Undefined if there is no such event. */
   at(seq: number): Recorded | undefined;
+  /** What happened, perhaps without its envelope; undefined if there is no such event. */
+  eventAt(seq: number): MachineEvent | undefined;
 }
 
 /** Events of one packed chunk; unpacking one takes a few milliseconds. */
@@ -22,16 +24,27 @@ const UNPACKED = 4;
 /** Events of one run resemble each other so much that little is left to gain by a higher level. */
 const LEVEL = 1;
 
+/** A cause that is none: the event came from outside. */
+const OUTSIDE = -1;
+
+/** Events that stand one after the other; putting each into an envelope of its own would cost as much again. */
+interface Chunk {
+  readonly first: number;
+  readonly events: MachineEvent[];
+  readonly causes: Float64Array;
+  readonly ats: Float64Array;
+}
+
 /** @param held events kept as they are, rounded up to chunks; short runs never pack any */
 export function createEventLog(held: number): EventLog {
-  const open: Recorded[][] = [];
+  const open: Chunk[] = [];
   const packed: Uint8Array[] = [];
   const unpacked = new Map<number, readonly Recorded[]>();
   let length = 0;
 
-  const chunkAt = (index: number): readonly Recorded[] | undefined => {
+  const unpackedAt = (index: number): readonly Recorded[] | undefined => {
     const bytes = packed[index];
-    if (bytes === undefined) return open[index - packed.length];
+    if (bytes === undefined) return undefined;
     const known = unpacked.get(index) ?? unpack(bytes);
     unpacked.delete(index);
     unpacked.set(index, known);
@@ -41,27 +54,53 @@ export function createEventLog(held: number): EventLog {
     }
     return known;
   };
+  const openAt = (index: number): Chunk | undefined => open[index - packed.length];
 
   return {
     get length() {
       return length;
     },
-    append(event) {
-      const last = open.at(-1);
-      if (last !== undefined && last.length < CHUNK) last.push(event);
-      else open.push([event]);
+    append(event, cause, at) {
+      const place = length % CHUNK;
+      if (place === 0) open.push(newChunk(length));
+      const { events, causes, ats } = open[open.length - 1] as Chunk;
+      events.push(event);
+      causes[place] = cause ?? OUTSIDE;
+      ats[place] = at;
       length += 1;
-      if (open.length * CHUNK - CHUNK <= held) return;
+      if (place > 0 || open.length * CHUNK - CHUNK <= held) return;
       const oldest = open.shift();
       if (oldest !== undefined) packed.push(pack(oldest));
     },
-    at: (seq) => chunkAt(Math.floor(seq / CHUNK))?.[seq % CHUNK],
+    at(seq) {
+      const index = Math.floor(seq / CHUNK);
+      const chunk = openAt(index);
+      return chunk === undefined ? unpackedAt(index)?.[seq % CHUNK] : recordedIn(chunk, seq % CHUNK);
+    },
+    eventAt(seq) {
+      const index = Math.floor(seq / CHUNK);
+      return (openAt(index)?.events ?? unpackedAt(index))?.[seq % CHUNK];
+    },
   };
 }
 
-function pack(events: readonly Recorded[]): Uint8Array {
-  const text = events.map((event) => toText(event, MACHINE_VALUES)).join('\n');
-  return deflateRawSync(text, { level: LEVEL });
+const newChunk = (first: number): Chunk => ({
+  first,
+  events: [],
+  causes: new Float64Array(CHUNK),
+  ats: new Float64Array(CHUNK),
+});
+
+function recordedIn({ first, events, causes, ats }: Chunk, place: number): Recorded | undefined {
+  const event = events[place];
+  const cause = causes[place] ?? OUTSIDE;
+  if (event === undefined) return undefined;
+  return { ...event, cause: cause === OUTSIDE ? null : cause, seq: first + place, at: ats[place] ?? 0 };
+}
+
+function pack(chunk: Chunk): Uint8Array {
+  const lines = chunk.events.map((_, place) => toText(recordedIn(chunk, place) ?? {}, MACHINE_VALUES));
+  return deflateRawSync(lines.join('\n'), { level: LEVEL });
 }
 
 const unpack = (bytes: Uint8Array): readonly Recorded[] =>

@@ -4,6 +4,8 @@
 
 import { freeze, Immer } from 'immer';
 import { evolve } from '../machine/evolve.ts';
+import { plainState } from '../machine/plain.ts';
+import type { SnapshotState } from '../machine/snapshots.ts';
 import type { MachineState } from '../machine/state.ts';
 import type { EventLog } from './event-log.ts';
 import { copyState } from './state-copy.ts';
@@ -78,7 +80,7 @@ export function createSnapshots(
   let window: readonly Placed[] = [];
 
   const eventAt = (seq: number) => {
-    const event = log.at(seq);
+    const event = log.eventAt(seq);
     if (event === undefined) throw new RangeError(`event ${seq} is not in the log`);
     return event;
   };
@@ -90,18 +92,18 @@ export function createSnapshots(
   };
 
   /** The state after `seq` as one that may change. */
-  const plainAt = (seq: number): MachineState => {
+  const plainAt = (seq: number): SnapshotState => {
     const base = placeUpTo(seq);
-    const state = copyState(base.state);
-    for (let at = base.seq + 1; at <= seq; at++) evolve(state, eventAt(at));
-    return state;
+    const plain = plainState(copyState(base.state));
+    for (let at = base.seq + 1; at <= seq; at++) plain.apply(eventAt(at));
+    return plain;
   };
 
   const rebuilt = (base: Placed, seq: number): MachineState => {
     let last = base;
     let states = window.at(-1) === last ? window.slice(-WINDOW) : [last];
     if (seq - last.seq > WINDOW) {
-      last = { seq: seq - WINDOW, state: freeze(plainAt(seq - WINDOW), true) };
+      last = { seq: seq - WINDOW, state: freeze(copyState(plainAt(seq - WINDOW).state), true) };
       states = [last];
     }
     while (last.seq < seq) {
@@ -127,10 +129,10 @@ export function createSnapshots(
       return base.seq === seq ? base.state : rebuilt(base, seq);
     },
     walk(from, to, visit) {
-      const state = plainAt(from);
+      const plain = plainAt(from);
       for (let seq = from; seq <= to; seq++) {
-        if (seq > from) evolve(state, eventAt(seq));
-        if (visit(state, seq) === true) return;
+        if (seq > from) plain.apply(eventAt(seq));
+        if (visit(plain.state, seq) === true) return;
       }
     },
     keyframeBefore: (seq) => keyframes.upTo(seq - 1).seq,

@@ -1,8 +1,8 @@
 // The timeline of a run: every event with the state after it, what differs between two moments, and why anything is as
 // it is. Memory is bounded by its settings: what is not held is made anew from the events.
 
-import type { Recorded } from '../machine/events.ts';
-import { evolve } from '../machine/evolve.ts';
+import type { MachineEvent, Recorded } from '../machine/events.ts';
+import { plainState } from '../machine/plain.ts';
 import type { Simulation } from '../machine/simulation.ts';
 import type { MachineState } from '../machine/state.ts';
 import { initialState } from '../machine/state.ts';
@@ -46,7 +46,7 @@ export interface TimelineOptions extends SnapshotOptions {
 interface Recording {
   readonly timeline: Timeline;
   /** The next event and the state after it. */
-  add(event: Recorded, state: MachineState, live: boolean): void;
+  add(event: MachineEvent, cause: number | null, at: number, state: MachineState, live: boolean): void;
 }
 
 const HELD_EVENTS = 524_288;
@@ -63,9 +63,9 @@ export function record(simulation: Simulation, options: TimelineOptions = {}): T
   // A plain state stays the same object for ever; an immutable one never comes back once something changed.
   const first = simulation.state;
   const { timeline, add } = recording(copyState(first), options);
-  simulation.bus.all.subscribe((event) => {
+  simulation.record((event, _, cause, at) => {
     const { state } = simulation;
-    add(event, state, state === first);
+    add(event, cause, at, state, state === first);
   });
   return timeline;
 }
@@ -73,10 +73,10 @@ export function record(simulation: Simulation, options: TimelineOptions = {}): T
 /** The timeline of events that were recorded earlier, numbered from 0; replayed once, at the speed of `evolve`. */
 export function timelineOf(events: Iterable<Recorded>, options: TimelineOptions = {}): Timeline {
   const { timeline, add } = recording(initialState(), options);
-  const state = initialState();
+  const plain = plainState(initialState());
   for (const event of events) {
-    evolve(state, event);
-    add(event, state, true);
+    plain.apply(event);
+    add(event, event.cause, event.at, plain.state, true);
   }
   return timeline;
 }
@@ -117,8 +117,8 @@ function recording(before: MachineState, options: TimelineOptions): Recording {
   };
   return {
     timeline,
-    add(event, state, live) {
-      log.append(event);
+    add(event, cause, at, state, live) {
+      log.append(event, cause, at);
       snapshots.add(state, live);
     },
   };

@@ -1,6 +1,7 @@
 // Why something is as it is: the last event that changed a fact, and the chain of causes behind it, down to what came
 // from outside, each with the rule by which it was decided.
 
+import { TranslationTable } from '../arch/translation-table.ts';
 import type { Recorded } from '../machine/events.ts';
 import { differences } from './difference.ts';
 import type { Deaths } from './fact.ts';
@@ -81,9 +82,10 @@ function lastChange(history: History, path: FactPath, at: number, deaths: Deaths
 const differs = (before: unknown, after: unknown): boolean =>
   !Object.is(before, after) && differences(before, after).length > 0;
 
-/** A copy of what changes in place: slices and records, also those in a list of slices. */
+/** A copy of what changes in place: tables, slices and records, also those in a list of slices. */
 function kept(value: unknown, depth = 0): unknown {
   if (typeof value !== 'object' || value === null || depth > MOST_DEPTH) return value;
+  if (value instanceof TranslationTable) return value.snapshot();
   if (Array.isArray(value)) return depth === 0 ? value.map((item) => kept(item, 1)) : value;
   if (Object.getPrototypeOf(value) !== Object.prototype) return value;
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, kept(field, depth + 1)]));

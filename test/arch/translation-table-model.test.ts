@@ -196,4 +196,33 @@ describe('against a flat list of leaves', () => {
       { seed: 6, numRuns: 100 },
     );
   });
+
+  it('an editable table changes as a value does, and leaves its snapshots and views of then alone', () => {
+    fc.assert(
+      fc.property(runs, fc.infiniteStream(fc.nat({ max: 3 })), ({ of, commands }, looks) => {
+        const editable = TranslationTable.empty<string>(of).editable();
+        let value = TranslationTable.empty<string>(of);
+        const taken: (readonly [TranslationTable<string>, TranslationTable<string>])[] = [];
+        for (const command of commands) {
+          expect(applyToTable(editable.view(), command)).toEqual(applyToTable(value, command));
+          expect(editable).toEqual(value);
+          value = applyToTable(value, command);
+          expect(applyToTable(editable, command)).toBe(editable);
+          expect(editable).toEqual(value);
+          if (looks.next().value === 0) taken.push([editable.snapshot(), value]);
+        }
+        for (const [snapshot, then] of taken) expect(snapshot).toEqual(then);
+      }),
+      { seed: 8, numRuns: 250 },
+    );
+  });
+
+  it('a snapshot is the same one until something changes', () => {
+    const of = { granule: 4096, startLevel: 1, inputBits: 40 } as const;
+    const editable = TranslationTable.empty<string>(of).editable();
+    const before = editable.snapshot();
+
+    expect(editable.withLeaf(0, 3, 'a').snapshot()).not.toBe(before);
+    expect(editable.withLeaf(0, 3, 'a').snapshot()).toBe(editable.snapshot());
+  });
 });

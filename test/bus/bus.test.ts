@@ -7,18 +7,20 @@ type Event = Knock | Opening;
 
 /** A bus that numbers what it publishes. */
 function numberedBus() {
-  let seq = 0;
-  return createBus<Event, Event & { readonly seq: number }>((event) => ({ ...event, seq: seq++ }));
+  return createBus<Event, Event & { readonly seq: number }>({
+    accept: () => {},
+    published: (event, seq) => ({ ...event, seq }),
+  });
 }
 
 describe('the bus', () => {
   it('gives a handler the events of its types, in order', () => {
     const bus = numberedBus();
     const heard: string[] = [];
-    bus.handle(['knocked', 'opened'], ({ type, seq }) => heard.push(`${seq} ${type}`));
+    bus.handle(['knocked', 'opened'], ({ type }) => heard.push(`${bus.seq} ${type}`));
 
-    bus.emit({ type: 'knocked', door: 1 });
-    bus.emit({ type: 'opened', door: 1 });
+    bus.emit({ type: 'knocked', door: 1 }, null);
+    bus.emit({ type: 'opened', door: 1 }, null);
 
     expect(heard).toEqual(['0 knocked', '1 opened']);
   });
@@ -27,13 +29,13 @@ describe('the bus', () => {
     const bus = numberedBus();
     const order: string[] = [];
     bus.handle(['knocked'], ({ door }) => {
-      bus.emit({ type: 'opened', door });
+      bus.emit({ type: 'opened', door }, null);
       order.push(`first hears knock ${door}`);
     });
     bus.handle(['knocked'], ({ door }) => order.push(`second hears knock ${door}`));
     bus.handle(['opened'], ({ door }) => order.push(`opened ${door}`));
 
-    bus.emit({ type: 'knocked', door: 1 });
+    bus.emit({ type: 'knocked', door: 1 }, null);
 
     expect(order).toEqual(['first hears knock 1', 'second hears knock 1', 'opened 1']);
   });
@@ -43,12 +45,12 @@ describe('the bus', () => {
     const published: string[] = [];
     bus.all.subscribe(({ type, door }) => published.push(`${type} ${door}`));
     bus.handle(['knocked'], ({ door }) => {
-      bus.emit({ type: 'opened', door: door * 10 });
-      if (door < 3) bus.emit({ type: 'knocked', door: door + 1 });
-      bus.emit({ type: 'opened', door: door * 10 + 1 });
+      bus.emit({ type: 'opened', door: door * 10 }, null);
+      if (door < 3) bus.emit({ type: 'knocked', door: door + 1 }, null);
+      bus.emit({ type: 'opened', door: door * 10 + 1 }, null);
     });
 
-    bus.emit({ type: 'knocked', door: 1 });
+    bus.emit({ type: 'knocked', door: 1 }, null);
 
     expect(published).toEqual([
       'knocked 1',
@@ -68,10 +70,10 @@ describe('the bus', () => {
     let last = 0;
     bus.handle(['knocked'], ({ door }) => {
       last = door;
-      if (door < 20_000) bus.emit({ type: 'knocked', door: door + 1 });
+      if (door < 20_000) bus.emit({ type: 'knocked', door: door + 1 }, null);
     });
 
-    bus.emit({ type: 'knocked', door: 1 });
+    bus.emit({ type: 'knocked', door: 1 }, null);
 
     expect(last).toBe(20_000);
   });
@@ -84,8 +86,8 @@ describe('the bus', () => {
       doors.push(type === 'opened' ? door : -1);
     });
 
-    bus.emit({ type: 'knocked', door: 1 });
-    bus.emit({ type: 'opened', door: 2 });
+    bus.emit({ type: 'knocked', door: 1 }, null);
+    bus.emit({ type: 'opened', door: 2 }, null);
 
     expect(doors).toEqual([2]);
   });
@@ -94,12 +96,12 @@ describe('the bus', () => {
 describe('a handler that throws', () => {
   it('stops the run, and the error names the event, its seq and the reason', () => {
     const bus = numberedBus();
-    bus.handle(['knocked'], ({ door }) => bus.emit({ type: 'opened', door }));
+    bus.handle(['knocked'], ({ door }) => bus.emit({ type: 'opened', door }, null));
     bus.handle(['opened'], () => {
       throw new Error('the hinge is broken');
     });
 
-    const run = (): void => bus.emit({ type: 'knocked', door: 4 });
+    const run = (): void => bus.emit({ type: 'knocked', door: 4 }, null);
 
     expect(run).toThrow(HandlerError);
     expect(run).toThrow("a handler of 'opened' (seq 3) failed: the hinge is broken");
@@ -110,12 +112,12 @@ describe('a handler that throws', () => {
     const opened: number[] = [];
     bus.handle(['opened'], ({ door }) => opened.push(door));
     bus.handle(['knocked'], ({ door }) => {
-      bus.emit({ type: 'opened', door });
+      bus.emit({ type: 'opened', door }, null);
       if (door === 1) throw new Error('nobody home');
     });
 
-    expect(() => bus.emit({ type: 'knocked', door: 1 })).toThrow(HandlerError);
-    bus.emit({ type: 'knocked', door: 2 });
+    expect(() => bus.emit({ type: 'knocked', door: 1 }, null)).toThrow(HandlerError);
+    bus.emit({ type: 'knocked', door: 2 }, null);
 
     expect(opened).toEqual([2]);
   });
@@ -128,6 +130,6 @@ describe('a handler that throws', () => {
       });
     }
 
-    expect(() => bus.emit({ type: 'knocked', door: 1 })).toThrow(/failed: first$/);
+    expect(() => bus.emit({ type: 'knocked', door: 1 }, null)).toThrow(/failed: first$/);
   });
 });

@@ -36,7 +36,7 @@ const ENDS: ReadonlySet<string> = new Set([
 export function watch(m: TestMachine): Watcher {
   const breaches: string[] = [];
   const seen = new Map<string, number>();
-  const before: Table[] = m.simulation.state.vms.map(({ table }) => table);
+  const before: Table[] = m.simulation.state.vms.map(({ table }) => table.snapshot());
   const open = new Set<number>();
   m.simulation.bus.all.subscribe((event) => {
     seen.set(event.type, (seen.get(event.type) ?? 0) + 1);
@@ -46,14 +46,22 @@ export function watch(m: TestMachine): Watcher {
     if ('vcpu' in event) onlyOneEnd(open, event, breach);
     if (!('vm' in event)) return;
     const { host } = m.simulation.state;
-    const vm = m.simulation.state.vms[event.vm];
+    const live = m.simulation.state.vms[event.vm];
     const old = before[event.vm];
-    if (host === null || vm === undefined || old === undefined) return;
+    if (host === null || live === undefined || old === undefined) return;
+    const vm = asOfNow(live);
     checkEvent(host, vm, old, event, breach);
     before[event.vm] = vm.table;
   });
   return { breaches, seen };
 }
+
+/** The slice with its tables as values: the same ones while nothing changes in them. */
+const asOfNow = (vm: VmState): VmState => ({
+  ...vm,
+  table: vm.table.snapshot(),
+  memory: vm.memory.snapshot(),
+});
 
 type Breach = (what: string) => void;
 
@@ -180,7 +188,7 @@ const coherent = new WeakMap<object, readonly unknown[]>();
 export function incoherent(m: TestMachine): string[] {
   const { host, vms } = m.simulation.state;
   if (host === null) return [];
-  return vms.flatMap((vm) => {
+  return vms.map(asOfNow).flatMap((vm) => {
     const { table, slots, vmas, memory } = vm;
     const looked = [slots, vmas, memory, host.memoryDisabled];
     if (coherent.get(table)?.every((value, index) => value === looked[index]) === true) return [];

@@ -2,7 +2,7 @@
 // and released later; every run ends with nothing held.
 
 import type { AccessKind } from '../../src/arch/access.ts';
-import type { Recorded } from '../../src/machine/events.ts';
+import type { MachineEvent } from '../../src/machine/events.ts';
 import type { Hold } from '../../src/machine/simulation.ts';
 import type { MachineOptions, TestMachine, VmHandle } from '../helpers/host.ts';
 import { DEVICE_nGnRE, NORMAL, NORMAL_NC } from '../helpers/host.ts';
@@ -67,13 +67,13 @@ export function runWorld(layout: Layout, options: RunOptions = {}, watch?: (m: T
   return run;
 }
 
-function refuseLivelock(event: Recorded): void {
+function refuseLivelock(event: MachineEvent): void {
   if (event.type === 'stage2-faulted' && event.attempt > MOST_ATTEMPTS)
     throw new Error(`access ${event.access.id} at 0x${event.access.va.toString(16)} faults for ever`);
 }
 
 /** An entry that another vCPU has locked makes a fault come back until that vCPU goes on: here it waits for it. */
-const spins = (event: Recorded): boolean => event.type === 'stage2-faulted' && event.attempt >= 3;
+const spins = (event: MachineEvent): boolean => event.type === 'stage2-faulted' && event.attempt >= 3;
 
 const heldByOthers = (m: TestMachine | null, vcpu: number): boolean =>
   m?.simulation.state.vcpus.some((_, other) => other !== vcpu && m.simulation.held(other) !== undefined) ===

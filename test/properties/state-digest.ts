@@ -17,7 +17,7 @@ const json = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part));
 
 const ofTable = <Leaf extends NonNullable<unknown>>(table: TranslationTable<Leaf>): string =>
-  once(table, () => json([[...table.leaves()], [...table.tables()]]));
+  once(table.snapshot(), () => json([[...table.leaves()], [...table.tables()]]));
 
 const ofBitmap = (bitmap: PageBitmap): string =>
   once(bitmap, () => json([bitmap.pages, bitmap.count, [...bitmap.set()]]));

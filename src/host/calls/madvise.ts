@@ -11,7 +11,7 @@ import { notifyAge, notifyUnmap } from '../notifier.ts';
 import type { Vma } from '../vma.ts';
 import { vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
-import { emit } from '../work.ts';
+import { emit, hostPages } from '../work.ts';
 import { splitHugeEntry } from './split.ts';
 
 const EINVAL = 22;
@@ -48,7 +48,7 @@ function discard(work: Work, vma: Vma, start: number, end: number): void {
   const size = levelSize(work.vm.geometry.granule, PMD);
   notifyUnmap(work, start, end, 'discard');
   for (let window = start - (start % size); window < end; window += size) {
-    const { level, leaf } = work.vm.memory.walk(window);
+    const { level, leaf } = hostPages(work).memory.walk(window);
     const from = Math.max(start, window);
     const to = Math.min(end, window + size);
     if (level === PMD && leaf !== undefined && to - from < size) {
@@ -69,7 +69,7 @@ function discardHugetlb(work: Work, start: number, end: number): void {
 /** Entries become empty; a PTE table stays where it is, as zap_pte_range() leaves it. */
 function dropPages(work: Work, start: number, end: number): void {
   const { granule } = work.vm.geometry;
-  for (const { address, level } of [...work.vm.memory.leaves(start, end)]) {
+  for (const { address, level } of [...hostPages(work).memory.leaves(start, end)]) {
     if (level === PMD) {
       const to = (address + levelSize(granule, PMD)) as Hva;
       emit(work, { type: 'host-pages-freed', vm: work.id, start: address as Hva, end: to });
@@ -94,7 +94,7 @@ function pageout(work: Work, call: VmmCall & { kind: 'madvise' }): void {
 function swapOut(work: Work, start: number, end: number): void {
   const size = levelSize(work.vm.geometry.granule, PMD);
   for (let window = start - (start % size); window < end; window += size) splitHugeEntry(work, window);
-  for (const { address, level, leaf } of [...work.vm.memory.leaves(start, end)]) {
+  for (const { address, level, leaf } of [...hostPages(work).memory.leaves(start, end)]) {
     if (leaf.kind !== 'page') continue;
     setEntry(work, address, level, { kind: 'swapped' });
   }

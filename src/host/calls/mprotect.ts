@@ -9,7 +9,7 @@ import { notifyUnmap } from '../notifier.ts';
 import type { Vma } from '../vma.ts';
 import { sliceVma, vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
-import { emit } from '../work.ts';
+import { emit, hostPages } from '../work.ts';
 import { cutsHugetlb, splitHugePageAt, zapNewVfioVma } from './split.ts';
 
 const ENOMEM = 12;
@@ -68,7 +68,7 @@ function firstPopulated(work: Work, vma: Vma, start: number, end: number): numbe
   if (vma.backing.kind !== 'anon' || !work.host.features.mprotectNotifiesPmds) return start;
   const size = levelSize(work.vm.geometry.granule, PMD);
   for (let address = start; address < end; address += size - (address % size)) {
-    const { level, leaf } = work.vm.memory.walk(address);
+    const { level, leaf } = hostPages(work).memory.walk(address);
     if (level > PMD || leaf !== undefined) return address;
   }
   return end;

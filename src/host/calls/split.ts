@@ -7,7 +7,7 @@ import { PMD } from '../mm-fault.ts';
 import { notifyUnmap } from '../notifier.ts';
 import type { Vma } from '../vma.ts';
 import type { Work } from '../work.ts';
-import { emit } from '../work.ts';
+import { emit, hostPages } from '../work.ts';
 
 /**
  * split_huge_pmd_address() at a cut that is not PMD-aligned: its notifier covers the whole PMD window whether or not
@@ -31,7 +31,7 @@ export function cutsHugetlb(vma: Vma, start: number, end: number): boolean {
 
 /** A huge page becomes pages at the same place; a huge zero page becomes zero pages. */
 export function splitHugeEntry(work: Work, window: number): void {
-  const { level, leaf } = work.vm.memory.walk(window);
+  const { level, leaf } = hostPages(work).memory.walk(window);
   if (level !== PMD || leaf === undefined) return;
   const { granule } = work.vm.geometry;
   const count = levelSize(granule, PMD) / granule;

@@ -4,7 +4,7 @@
 import type { KernelFeatures } from '../../host/kernel-features.ts';
 import type { KernelPreset } from '../../host/kernels.ts';
 import { KERNELS, kernelPreset } from '../../host/kernels.ts';
-import type { MachineEvent, Recorded } from '../../machine/events.ts';
+import type { MachineEvent } from '../../machine/events.ts';
 import type { Simulation } from '../../machine/simulation.ts';
 import { createSimulation } from '../../machine/simulation.ts';
 import { InputError } from '../input-error.ts';
@@ -55,7 +55,7 @@ export function replayBundle(
     throw new InputError(where, `there is no preset for kernel ${String(kernel)}`, `known are ${known}`);
   }
   const steps = scheduledSteps(machine);
-  const hold = (event: Recorded): boolean => {
+  const hold = (event: MachineEvent): boolean => {
     refuseEndless(where, event);
     return isScheduled(steps, simulation, event);
   };
@@ -85,7 +85,7 @@ export function replayBundle(
 const MAX_ATTEMPTS = 1000;
 
 /** An access that the host answers and that faults again and again would go on for ever, as on real hardware. */
-function refuseEndless(where: string, event: Recorded): void {
+function refuseEndless(where: string, event: MachineEvent): void {
   if (event.type !== 'stage2-faulted' || event.attempt < MAX_ATTEMPTS) return;
   const what = `access ${event.access.id} faults ${MAX_ATTEMPTS} times without an end`;
   throw new InputError(where, what, 'look at its kind, its instruction and what is mapped there');
@@ -166,7 +166,7 @@ const AWAITS: Readonly<Record<string, string>> = {
   'guest-reentered': 'walk',
 };
 
-function isScheduled(steps: ReadonlySet<string>, simulation: Simulation, event: Recorded): boolean {
+function isScheduled(steps: ReadonlySet<string>, simulation: Simulation, event: MachineEvent): boolean {
   const step = AWAITS[event.type];
   if (step === undefined || steps.size === 0 || !('vcpu' in event)) return false;
   const vcpu = simulation.state.vcpus[event.vcpu];
