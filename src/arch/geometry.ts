@@ -25,15 +25,15 @@ const DESCRIPTOR_BITS = 3;
 const SHIFT: Readonly<Record<Granule, number>> = { 4096: 12, 16384: 14, 65536: 16 };
 const LOWEST_LEVEL: Readonly<Record<Granule, Level>> = { 4096: -1, 16384: 0, 65536: 1 };
 
-/** By granule: what an entry of level -1, 0, 1, 2 and 3 spans. */
-const LEVEL_SIZES: Readonly<Record<Granule, readonly number[]>> = {
-  4096: levelSizes(4096),
-  16384: levelSizes(16384),
-  65536: levelSizes(65536),
-};
+/** By granule: what an entry of level -1, 0, 1, 2 and 3 spans; 0 where the granule has no such level. */
+const LEVEL_SIZES_4K = levelSizes(4096);
+const LEVEL_SIZES_16K = levelSizes(16384);
+const LEVEL_SIZES_64K = levelSizes(65536);
 
 function levelSizes(granule: Granule): readonly number[] {
-  return [4, 3, 2, 1, 0].map((above) => granule * 2 ** (above * (SHIFT[granule] - DESCRIPTOR_BITS)));
+  return [-1, 0, 1, 2, 3].map((level) =>
+    level < LOWEST_LEVEL[granule] ? 0 : granule * 2 ** ((3 - level) * (SHIFT[granule] - DESCRIPTOR_BITS)),
+  );
 }
 
 /** log2 of the granule: 12, 14 or 16. */
@@ -51,8 +51,9 @@ export function entriesPerTable(granule: Granule): number {
  * @throws RangeError for a level the granule does not have (-1 is only 4K, 0 is not 64K)
  */
 export function levelSize(granule: Granule, level: Level): number {
-  const size = LEVEL_SIZES[granule][level + 1];
-  if (size === undefined || level < LOWEST_LEVEL[granule]) {
+  const sizes = granule === 4096 ? LEVEL_SIZES_4K : granule === 16384 ? LEVEL_SIZES_16K : LEVEL_SIZES_64K;
+  const size = sizes[level + 1];
+  if (size === undefined || size === 0) {
     throw new RangeError(`the ${granule / 1024}K granule has no lookup level ${level}`);
   }
   return size;

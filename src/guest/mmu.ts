@@ -5,7 +5,6 @@ import type { Access } from '../arch/access.ts';
 import { isInstructionAbort, isStage1Walk, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { CombinedType } from '../arch/combine.ts';
-import { combine } from '../arch/combine.ts';
 import type { CpuFeatures } from '../arch/cpu.ts';
 import type { Stage2Leaf } from '../arch/descriptor.ts';
 import { encodeAbort, NO_SYNDROME } from '../arch/esr.ts';
@@ -14,9 +13,9 @@ import type { Level, Stage2Geometry } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
 import { alignmentFault } from '../arch/permits.ts';
 import type { Stage1Attributes } from '../arch/stage1.ts';
-import { stage1Attributes } from '../arch/stage1.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
 import type { TranslationTable } from '../arch/translation-table.ts';
+import { bothStages } from './both-stages.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
 
 /** What stage 2 is made of for one VM. */
@@ -58,20 +57,14 @@ export function translateStage2(
   if (!attributes.af && !cpu.hardwareAccessFlag) {
     return faulted(access, address, cpu, { kind: 'access-flag', level });
   }
-  const first = stage1Of(access, stage1);
-  const combined = combine(first, attributes, { fwb: cpu.fwb, cd: false });
-  if (cpu.departures.deviceAlignmentFaults && stage2Misaligned(access, first, combined)) {
+  const both = bothStages(access, stage1, attributes, cpu.fwb);
+  const { combined } = both;
+  if (cpu.departures.deviceAlignmentFaults && stage2Misaligned(access, both.stage1, combined)) {
     return faulted(access, address, cpu, { kind: 'alignment' });
   }
   if (!permitted(access, attributes)) return faulted(access, address, cpu, { kind: 'permission', level });
   const pa = (leaf.outputAddress + (address % levelSize(geometry.granule, level))) as Pa;
   return { kind: 'translated', pa, level, combined, setsAccessFlag: !attributes.af };
-}
-
-/** The attributes that stage 1 gives this access; walks of stage-1 tables are Normal Write-Back (TCR_EL1). */
-export function stage1Of(access: Access, stage1: Stage1Regime): Stage1Attributes {
-  const kind = access.kind === 'fetch' ? 'fetch' : 'data';
-  return stage1Attributes(access.stage1 ?? { attr: 0xff, sh: 3 }, kind, stage1.controls);
 }
 
 /** Only accesses that can be misaligned at all pay for the check. */

@@ -25,18 +25,30 @@ const EXECUTE_NEVER = 2;
 /** SH = 0b11. With LPA2 the descriptor has no such field and VTCR_EL2.SH0 says the same. */
 const INNER_SHAREABLE = 3;
 
-export function leafAttributes(fwb: boolean, prot: LeafProt): LeafAttributes {
-  return {
-    memAttr: memAttrOf(prot.type, fwb),
-    read: true,
-    write: prot.write,
-    xn: prot.exec ? 0 : EXECUTE_NEVER,
-    sh: INNER_SHAREABLE,
-    af: true,
-    fnXS: false,
-    nT: false,
-    dbm: false,
-    contiguous: false,
-    software: 0,
-  };
+export function leafAttributes(fwb: boolean, { write, exec, type }: LeafProt): LeafAttributes {
+  return MADE[type][(fwb ? 4 : 0) + (write ? 2 : 0) + (exec ? 1 : 0)] as LeafAttributes;
 }
+
+const made = (type: LeafType): readonly LeafAttributes[] =>
+  [0, 1, 2, 3, 4, 5, 6, 7].map((bits) =>
+    Object.freeze({
+      memAttr: memAttrOf(type, bits >= 4),
+      read: true,
+      write: (bits & 2) !== 0,
+      xn: (bits & 1) !== 0 ? 0 : EXECUTE_NEVER,
+      sh: INNER_SHAREABLE,
+      af: true,
+      fnXS: false,
+      nT: false,
+      dbm: false,
+      contiguous: false,
+      software: 0,
+    }),
+  );
+
+/** All there are, by FWB, write and exec: a million leaves share them. */
+const MADE: Readonly<Record<LeafType, readonly LeafAttributes[]>> = {
+  normal: made('normal'),
+  'normal-nc': made('normal-nc'),
+  device: made('device'),
+};
