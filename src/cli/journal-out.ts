@@ -37,9 +37,9 @@ export function journalOut(file: string, header: JournalHeader): JournalOut {
   return {
     onSimulation(started) {
       simulation = started;
-      started.bus.all.subscribe((event) =>
+      started.record((event, seq, cause, at) =>
         attempt(() => {
-          writer.append(event);
+          writer.appendEnclosed(event, { seq, cause, at });
           if (writer.length < next) return;
           next *= 2;
           writer.checkpoint(stateHash(started.state));

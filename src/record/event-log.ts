@@ -2,7 +2,7 @@
 // packed by the thousand as compressed text, exactly as a journal writes them, and unpacked when somebody asks.
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { MachineEvent, Recorded } from '../machine/events.ts';
+import type { Envelope, MachineEvent, Recorded } from '../machine/events.ts';
 import { MACHINE_VALUES } from './journal/machine-values.ts';
 import { fromText, toText } from './journal/values.ts';
 
@@ -91,15 +91,26 @@ const newChunk = (first: number): Chunk => ({
   ats: new Float64Array(CHUNK),
 });
 
-function recordedIn({ first, events, causes, ats }: Chunk, place: number): Recorded | undefined {
-  const event = events[place];
+function recordedIn(chunk: Chunk, place: number): Recorded | undefined {
+  const event = chunk.events[place];
+  if (event === undefined || isEnclosed(event)) return event;
+  return { ...event, ...envelopeIn(chunk, place) };
+}
+
+/** Events of a journal come in their envelopes. */
+const isEnclosed = (event: MachineEvent): event is Recorded => 'seq' in event;
+
+function envelopeIn({ first, causes, ats }: Chunk, place: number): Envelope {
   const cause = causes[place] ?? OUTSIDE;
-  if (event === undefined) return undefined;
-  return { ...event, cause: cause === OUTSIDE ? null : cause, seq: first + place, at: ats[place] ?? 0 };
+  return { cause: cause === OUTSIDE ? null : cause, seq: first + place, at: ats[place] ?? 0 };
 }
 
 function pack(chunk: Chunk): Uint8Array {
-  const lines = chunk.events.map((_, place) => toText(recordedIn(chunk, place) ?? {}, MACHINE_VALUES));
+  const lines = chunk.events.map((event, place) =>
+    isEnclosed(event)
+      ? toText(event, MACHINE_VALUES)
+      : toText(event, MACHINE_VALUES, envelopeIn(chunk, place)),
+  );
   return deflateRawSync(lines.join('\n'), { level: LEVEL });
 }
 

@@ -49,12 +49,21 @@ interface Keyframes {
   upTo(seq: number): Placed;
 }
 
+/**
+ * Events from a keyframe to the next for each slice of the state, at least: a copy takes time by its slices, and a host
+ * of a thousand VMs is to cost an event no more than one of one.
+ */
+const EVENTS_A_SLICE = 4;
+
+const slicesIn = ({ vms, vcpus, devices }: MachineState): number => vms.length + vcpus.length + devices.length;
+
 function createKeyframes(before: MachineState, first: number, most: number): Keyframes {
   let every = first;
   let frames: Placed[] = [{ seq: -1, state: freeze(before, true) }];
   return {
     offer(seq, state, live) {
       if ((seq + 1) % every !== 0) return;
+      if (live && seq - (frames.at(-1)?.seq ?? 0) < EVENTS_A_SLICE * slicesIn(state)) return;
       frames.push({ seq, state: live ? freeze(copyState(state), true) : state });
       if (frames.length <= most + 1) return;
       every *= 2;

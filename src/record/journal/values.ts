@@ -26,17 +26,45 @@ interface Field {
   /** `{"key":` for the first of an object, `,"key":` for all others. */
   readonly prefix: string;
   readonly inner: Field[];
+  readonly latest: Latest;
+}
+
+/** The object last met under a key and its text: events share the access they are about, leaves their attributes. */
+interface Latest {
+  value: object | null;
+  text: string;
 }
 
 const shapes = new Map<unknown, Field[]>();
+const latest = new Map<string, Latest>();
 const MOST_SHAPES = 1024;
+
+/** Longer texts are not kept. */
+const LONGEST_LATEST = 1024;
+
+/** What goes around an event: its number, what led to it, and when. */
+export interface EnvelopeFields {
+  readonly seq: number;
+  readonly cause: number | null;
+  readonly at: number;
+}
 
 /**
  * The text of one event or control record, made in one pass: JSON.stringify would drop undefined, stop at a bigint
- * and write a Map as {}, and a pass to find these costs as much again.
+ * and write a Map as {}, and a pass to find these costs as much again. What an event holds does not change once it
+ * was written.
+ * @param envelope fields to come last, as if they were the value's own
  * @throws TypeError naming the path of a value that no record can hold
  */
-export function toText(value: object, codecs: Codecs): string {
+export function toText(value: object, codecs: Codecs, envelope?: EnvelopeFields): string {
+  const text = fieldsText(value, codecs);
+  if (envelope === undefined) return text === '' ? '{}' : `${text}}`;
+  const { seq, cause, at } = envelope;
+  return `${text}${text === '' ? '{' : ','}"cause":${cause},"seq":${wholeText(seq)},"at":${wholeText(at)}}`;
+}
+
+/** All but the last brace; empty for an object without fields. */
+function fieldsText(value: object, codecs: Codecs): string {
   const type = 'type' in value ? value.type : null;
   let shape = shapes.get(type);
   if (shape === undefined) {
@@ -44,7 +72,7 @@ export function toText(value: object, codecs: Codecs): string {
     if (shapes.size < MOST_SHAPES) shapes.set(type, shape);
   }
   try {
-    return objectText(value, shape, codecs);
+    return plainFields(value, shape, codecs);
   } catch (error) {
     throw located(value, codecs, error);
   }
@@ -55,7 +83,7 @@ function textOf(value: unknown, shape: Field[], codecs: Codecs): string {
     case 'string':
       return quoted(value);
     case 'number':
-      return isJsonNumber(value) ? `${value}` : `{"$number":"${value === 0 ? '-0' : value}"}`;
+      return isJsonNumber(value) ? wholeText(value) : `{"$number":"${value === 0 ? '-0' : value}"}`;
     case 'boolean':
       return value ? 'true' : 'false';
     case 'bigint':
@@ -85,6 +113,11 @@ function arrayText(values: readonly unknown[], shape: Field[], codecs: Codecs): 
 function objectText(value: object, shape: Field[], codecs: Codecs): string {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return codecText(value, shape, codecs);
+  const text = plainFields(value, shape, codecs);
+  return text === '' ? '{}' : `${text}}`;
+}
+
+function plainFields(value: object, shape: Field[], codecs: Codecs): string {
   const fields = value as Readonly<Record<string, unknown>>;
   let text = '';
   let place = 0;
@@ -98,16 +131,43 @@ function objectText(value: object, shape: Field[], codecs: Codecs): string {
     const content = fields[key];
     // Positive numbers below 2^31 are the commonest values, and JSON can say them all.
     if (typeof content === 'number' && content > 0 && content < 2 ** 31) text += field.prefix + content;
+    else if (typeof content === 'object' && content !== null)
+      text += field.prefix + held(content, field, codecs);
     else text += field.prefix + textOf(content, field.inner, codecs);
   }
-  return place === 0 ? '{}' : `${text}}`;
+  return text;
+}
+
+function held(content: object, { latest: last, inner }: Field, codecs: Codecs): string {
+  if (last.value === content) return last.text;
+  const text = textOf(content, inner, codecs);
+  if (text.length <= LONGEST_LATEST) {
+    last.value = content;
+    last.text = text;
+  }
+  return text;
+}
+
+/** Decimal digits that a number of a small integer's size always holds. */
+const HALF = 1e7;
+
+/** `String(value)`: engines are slow with integers beyond 32 bits, which addresses are, and fast with two halves. */
+function wholeText(value: number): string {
+  if (value < 2 ** 31 || value > Number.MAX_SAFE_INTEGER || !Number.isInteger(value)) return `${value}`;
+  const high = Math.floor(value / HALF);
+  return high + `${value - high * HALF + HALF}`.slice(1);
 }
 
 function newField(key: string, place: number): Field {
   if (key.charCodeAt(0) === DOLLAR || key === '__proto__') {
     throw new TypeError(`has a field named ${key}, a name that records keep to themselves`);
   }
-  return { key, prefix: `${place === 0 ? '{' : ','}${JSON.stringify(key)}:`, inner: [] };
+  let last = latest.get(key);
+  if (last === undefined) {
+    last = { value: null, text: '' };
+    if (latest.size < MOST_SHAPES) latest.set(key, last);
+  }
+  return { key, prefix: `${place === 0 ? '{' : ','}${JSON.stringify(key)}:`, inner: [], latest: last };
 }
 
 function codecText(value: object, shape: Field[], codecs: Codecs): string {

@@ -10,7 +10,7 @@ import type { Control, Journaled } from './format.ts';
 import { CLOSING_LENGTH, CONTROL, closeLine, MAX_LINE } from './format.ts';
 import { toMember } from './member.ts';
 import type { Recovery } from './recover.ts';
-import type { ValueCodec } from './values.ts';
+import type { EnvelopeFields, ValueCodec } from './values.ts';
 import { toText } from './values.ts';
 
 export interface JournalWriter<E extends Journaled> {
@@ -29,6 +29,8 @@ export interface JournalWriter<E extends Journaled> {
    * @throws TypeError for an event with a value that no record can hold
    */
   append(event: E): void;
+  /** As `append`, for an event whose envelope is still beside it. */
+  appendEnclosed(event: object, envelope: EnvelopeFields): void;
   /** @param state hash of the state after the last event, see `stateHash` */
   checkpoint(state: string): void;
   /** Acknowledges every event so far. @throws JournalError if that failed; then they may be lost */
@@ -175,6 +177,19 @@ export function createWriter<E extends Journaled>(opened: Opened, options: Write
     output.check();
     output.addLine(JSON.stringify(line));
   };
+  const append = (
+    place: Pick<Journaled, 'seq' | 'cause'>,
+    event: object,
+    envelope?: EnvelopeFields,
+  ): void => {
+    output.check();
+    refuseOutOfOrder(file, place, progress.events);
+    const text = toText(event, codecs, envelope);
+    refuseText(file, place.seq, text);
+    output.addLine(text);
+    progress.events += 1;
+    output.commitIfDue();
+  };
   return {
     recovery: opened.recovery,
     get length() {
@@ -183,12 +198,8 @@ export function createWriter<E extends Journaled>(opened: Opened, options: Write
     get acknowledged() {
       return progress.acknowledged;
     },
-    append(event) {
-      output.check();
-      output.addLine(checkedText(file, event, progress.events, codecs));
-      progress.events += 1;
-      output.commitIfDue();
-    },
+    append: (event) => append(event, event),
+    appendEnclosed: (event, envelope) => append(envelope, event, envelope),
     checkpoint(state) {
       control({ journal: 'checkpoint', seq: progress.events - 1, state });
     },
@@ -206,24 +217,22 @@ export function createWriter<E extends Journaled>(opened: Opened, options: Write
   };
 }
 
-/** @throws JournalError if the event is not the next one or is too long for a line */
-function checkedText<E extends Journaled>(
+/** @throws JournalError if the event is not the next one */
+function refuseOutOfOrder(
   file: string,
-  event: E,
+  { seq, cause }: Pick<Journaled, 'seq' | 'cause'>,
   expected: number,
-  codecs: readonly ValueCodec[],
-): string {
-  const { seq, cause } = event;
-  if (seq !== expected || (cause !== null && !(cause >= 0 && cause < seq))) {
-    const what = `event ${seq} (cause ${cause}) cannot follow ${expected} others`;
-    throw new JournalError({ file, seq, what, todo: 'append every event once, in order, from 0' });
-  }
-  const text = toText(event, codecs);
-  if (text.length * WIDEST > MAX_LINE || text.startsWith(CONTROL)) {
-    const what = `event ${seq} is too long for a line, or its first field is named journal`;
-    throw new JournalError({ file, seq, what, todo: 'split it, or name the field otherwise' });
-  }
-  return text;
+): void {
+  if (seq === expected && (cause === null || (cause >= 0 && cause < seq))) return;
+  const what = `event ${seq} (cause ${cause}) cannot follow ${expected} others`;
+  throw new JournalError({ file, seq, what, todo: 'append every event once, in order, from 0' });
+}
+
+/** @throws JournalError if the event is too long for a line, or would read as another kind of line */
+function refuseText(file: string, seq: number, text: string): void {
+  if (text.length * WIDEST <= MAX_LINE && !text.startsWith(CONTROL)) return;
+  const what = `event ${seq} is too long for a line, or its first field is named journal`;
+  throw new JournalError({ file, seq, what, todo: 'split it, or name the field otherwise' });
 }
 
 /** After a failure another error says no more; without one, a failing close(2) is the failure. */
