@@ -116,7 +116,7 @@ function unzipped(file: string, at: number, member: Buffer): Buffer {
   try {
     return gunzipSync(member, { maxOutputLength: MAX_TEXT });
   } catch (error) {
-    throw damagedMember(file, at, errnoOf(error));
+    throw damagedMember(file, at, errnoWords(error));
   }
 }
 
@@ -133,9 +133,14 @@ function* otherText(
     yield gunzipSync(bytes, { maxOutputLength: MAX_TEXT }).subarray(from);
   } catch (error) {
     const tooLarge = errnoOf(error) === 'ERR_BUFFER_TOO_LARGE';
-    if (!tooLarge) throw damagedMember(file, 0, errnoOf(error));
-    const what = `holds more than ${MAX_TEXT / 2 ** 20} MiB in the gzip of another program`;
-    throw new JournalError({ file, what, todo: 'gunzip it first' });
+    const what = tooLarge
+      ? `holds more than ${MAX_TEXT / 2 ** 20} MiB in the gzip of another program`
+      : `is damaged in the gzip of another program (${errnoWords(error)})`;
+    throw new JournalError({
+      file,
+      what,
+      todo: `gunzip it first${tooLarge ? '' : ': that gives what is whole'}`,
+    });
   }
   return { form: 'gzip-other', end: size, size };
 }
