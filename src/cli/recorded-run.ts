@@ -25,6 +25,7 @@ export interface RecordedRun {
 
 /** Anything but a script or a directory is taken for a journal, so that a damaged one is called what it is. */
 function isJournal(argument: string): boolean {
+  if (/\.(journal|jsonl)(\.gz)?$/.test(argument)) return true;
   return !/\.[cm]?[jt]s$/.test(argument) && statSync(argument, { throwIfNoEntry: false })?.isFile() === true;
 }
 
@@ -83,11 +84,12 @@ function* eventsOf(journal: Journal<Recorded>, terminal: Terminal): Generator<Re
   terminal.progress('');
 }
 
-async function sourceOfJournal(file: string, header: JournalHeader): Promise<RunSource> {
+/** What a journal was run from. @throws InputError if that is not there any more or has changed */
+export async function sourceOfJournal(where: string, header: JournalHeader): Promise<RunSource> {
   const { source: name, seed, preset, hash } = header;
   const source = await sourceOf(name, { kernel: preset, ...(seed === null ? {} : { seed }) });
   if (source.header.hash === hash) return source;
-  throw new InputError(file, `was recorded from another version of ${name}`, 'record it anew');
+  throw new InputError(where, `${name} is not what it was when this was recorded`, 'record it anew');
 }
 
 /** What a question of the user's cannot mean is bad input, not a fault. */

@@ -1,5 +1,5 @@
 // `stagetwo verify`: a journal read to its end, every line checked, replayed, and the state compared with every hash
-// that the run left in it.
+// that the run left in it; then its scenario or bundle is run again and every event compared.
 
 import type { Recorded } from '../machine/events.ts';
 import { evolve } from '../machine/evolve.ts';
@@ -7,6 +7,8 @@ import { initialState } from '../machine/state.ts';
 import { openJournal } from '../record/journal/journal.ts';
 import { stateHash } from '../record/state-hash.ts';
 import { facts, wrap } from './layout.ts';
+import type { RunAgain } from './run-again.ts';
+import { runAgain } from './run-again.ts';
 import type { Terminal } from './terminal.ts';
 import { count, grouped, toJson } from './words.ts';
 
@@ -20,37 +22,46 @@ interface Verdict {
   /** The first checkpoint whose state is another; null if there is none. */
   readonly mismatch: { readonly seq: number; readonly recorded: string; readonly replayed: string } | null;
   readonly ending: 'closed' | 'open' | 'torn';
+  readonly again: RunAgain;
 }
 
 /**
- * @returns exit status: 1 where a replayed state differs from the recorded one
+ * @returns exit status: 1 where a replayed state or an event of the run done again differs from the recorded one
  * @throws JournalError for what is no journal, and for one that is damaged
  */
 export async function verify(file: string, { json }: VerifyOptions, terminal: Terminal): Promise<number> {
   const { header } = openJournal<Recorded>(file);
-  const verdict = replayed(file, terminal);
+  const read = replayed(file, terminal);
+  terminal.progress(`running ${header.source} again`);
+  const again = await runAgain(file, header, read.ending === 'closed');
+  terminal.progress('');
+  const verdict = { ...read, again };
   if (json === true) terminal.out(toJson({ journal: file, ...header, ...verdict }));
   else {
     const { columns: width, style } = terminal;
     const { mismatch } = verdict;
-    const same = `${count(verdict.checkpoints, 'checkpoint')}, each the state that a replay gives`;
+    const same =
+      verdict.checkpoints === 0
+        ? 'no checkpoint to compare with'
+        : `${count(verdict.checkpoints, 'checkpoint')}, each the state that a replay gives`;
     const lines = facts(
       [
         ['recorded from', `${header.source}, kernel ${header.preset}`],
         ['events', `${grouped(verdict.events)}, every line whole`],
         ['end', ENDINGS[verdict.ending]],
         mismatch === null
-          ? ['states', { text: same, style: style.good }]
+          ? ['states', verdict.checkpoints === 0 ? same : { text: same, style: style.good }]
           : [
               'states',
               { text: `after event ${mismatch.seq} a replay gives another state`, style: style.bad },
             ],
+        ['run again', againWords(again, style)],
       ],
       { width, headerStyle: style.dim },
     );
     terminal.out(`${[...wrap(file, width).map(style.strong), ...lines].join('\n')}\n`);
   }
-  return verdict.mismatch === null ? 0 : 1;
+  return verdict.mismatch === null && again.kind !== 'different' ? 0 : 1;
 }
 
 const ENDINGS: Readonly<Record<Verdict['ending'], string>> = {
@@ -59,7 +70,18 @@ const ENDINGS: Readonly<Record<Verdict['ending'], string>> = {
   torn: 'cut within a line, as a crash leaves it; everything before is whole',
 };
 
-function replayed(file: string, terminal: Terminal): Verdict {
+function againWords(again: RunAgain, style: Terminal['style']) {
+  if (again.kind === 'same') return { text: `the same ${count(again.events, 'event')}`, style: style.good };
+  if (again.kind === 'not-run') return `no: ${again.why}`;
+  const { seq, recorded, now } = again;
+  const words =
+    recorded === now
+      ? `event ${seq}, ${now}, says something else`
+      : `event ${seq} is ${now ?? 'not there'}, the journal has ${recorded ?? 'no more'}`;
+  return { text: words, style: style.bad };
+}
+
+function replayed(file: string, terminal: Terminal): Omit<Verdict, 'again'> {
   const state = initialState();
   let checkpoints = 0;
   let mismatch: Verdict['mismatch'] = null;

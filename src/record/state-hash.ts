@@ -15,10 +15,16 @@ const CHUNK = 2 ** 16;
  * Hex digest; takes time in proportion to the whole state, so that it is for checkpoints, not for every event.
  * @throws TypeError for a value that is neither plain data nor a known persistent value
  */
-export function stateHash(state: MachineState): string {
+export const stateHash = (state: MachineState): string => contentHash(state);
+
+/**
+ * Hex digest of anything that an event or a state can hold, by its content alone.
+ * @throws TypeError as `stateHash`
+ */
+export function contentHash(value: unknown): string {
   const hash = createHash('sha256');
   let text = '';
-  canonical(state, (piece) => {
+  canonical(value, (piece) => {
     text += piece;
     if (text.length < CHUNK) return;
     hash.update(text);

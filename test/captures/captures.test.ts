@@ -1,7 +1,11 @@
+import type { Recorded } from 'stagetwo';
 import { describe, expect, it } from 'vitest';
 import { loadBundle } from '../../src/trace/bundle/load.ts';
 import { reportOf } from '../../src/trace/bundle/report.ts';
+import { captureRun, digestOf, goldenDigests, keeping } from '../runs/runs.ts';
 import { captureAt, captureNames } from './captures.ts';
+
+const golden = goldenDigests();
 
 describe('a capture of a real kernel', () => {
   it('of Linux 6.1 with VFIO BARs is predicted fault by fault and descriptor by descriptor', () => {
@@ -14,10 +18,16 @@ describe('a capture of a real kernel', () => {
   });
 
   it.each(captureNames)('%s is predicted whole', (name) => {
+    const events: Recorded[] = [];
     const { checked, firstDivergence, faults, outcomes, operations, dumps } = reportOf(
       loadBundle(captureAt(name)),
+      undefined,
+      keeping(events),
     );
 
+    expect(digestOf(events), 'its golden run: if it should be different, npm run golden').toBe(
+      golden.get(captureRun(name)),
+    );
     expect(firstDivergence).toBeNull();
     expect(checked).toBe(true);
     expect(faults.matched).toBe(faults.expected);

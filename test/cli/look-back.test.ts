@@ -9,7 +9,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Recorded } from 'stagetwo';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createJournal, openJournal } from '../../src/record/journal/journal.ts';
 import { captureAt } from '../captures/captures.ts';
 import type { Printed } from './memory-terminal.ts';
 import { command, widest } from './memory-terminal.ts';
@@ -43,6 +45,7 @@ beforeAll(async () => {
     ['export', died, '--junit', inFolder('j.xml'), '--vitest', inFolder('t.test.ts')],
     ['run', 'headline', '--kernel', '6.1', '--kernel', '6.12', '--journal', inFolder('two.journal')],
     ['run', 'headline', '--journal', died],
+    ['verify', died],
   ]);
 }, 60_000);
 
@@ -160,6 +163,47 @@ describe('stagetwo verify', () => {
     expect(JSON.parse(out).checkpoints).toBeGreaterThan(1);
   });
 
+  it('runs the scenario or bundle again and compares every event', async () => {
+    const { out } = await command(['verify', journal, '--json']);
+    const { events, again } = JSON.parse(out);
+    expect(again).toEqual({ kind: 'same', events });
+    expect(batch[9]).toMatchObject({
+      status: 0,
+      out: expect.stringMatching(/run again +the same \d+ events/),
+    });
+  });
+
+  it('tells the first event that is another, or was not there', async () => {
+    const { header } = openJournal(journal);
+    const records = [...openJournal<Recorded>(journal).records()];
+    const events = records.flatMap((it) => (it.kind === 'event' ? it.event : []));
+    const write = (name: string, made: readonly Recorded[]): string => {
+      const writer = createJournal<Recorded>(inFolder(name), header);
+      for (const event of made) writer.append(event);
+      writer.close();
+      return inFolder(name);
+    };
+    const altered = events.map((event) => (event.seq === 30 ? { ...event, at: event.at + 1 } : event));
+    const [other, short] = [write('other.journal', altered), write('short.journal', events.slice(0, 40))];
+    expect(await command(['verify', other])).toMatchObject({
+      status: 1,
+      out: expect.stringMatching(/run again +event 30, [\w-]+, says something else/),
+    });
+    expect(await command(['verify', short])).toMatchObject({
+      status: 1,
+      out: expect.stringMatching(/no checkpoint.*run again +event 40 is [\w-]+, the journal has no more/s),
+    });
+  });
+
+  it('says where a run cannot be done again', async () => {
+    const elsewhere = inFolder('elsewhere.journal');
+    const header = { source: 'gone/story.ts', hash: '', seed: 1, preset: '6.12' };
+    createJournal<Recorded>(elsewhere, header).close();
+    const { status, out } = await command(['verify', elsewhere]);
+    expect(status).toBe(0);
+    expect(out).toMatch(/run again +no: there is no gone\/story\.ts here/);
+  });
+
   it('says where a journal was cut, and keeps what is whole', async () => {
     const torn = inFolder('torn.journal');
     writeFileSync(torn, readFileSync(died));
@@ -231,6 +275,7 @@ describe('the commands that look back', () => {
     [['export', 'RUN', '--perfetto', '/nowhere/at/all'], /cannot be written \(ENOENT\)/],
     [['export', 'RUN', '--redux', 'x.json'], /more than the 1000/],
     [['verify', 'nosuch.journal'], /ENOENT/],
+    [['show', 'nosuch.journal.gz'], /ENOENT/],
     [['verify', bundle], /EISDIR|directory/],
     [['replay', bundle, bundle, '--journal', 'x.journal'], /a journal is of one run/],
   ])('%j is one line and status 2', async (words, line) => {

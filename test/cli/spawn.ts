@@ -24,13 +24,24 @@ const BATCH = `
   process.stdout.write(JSON.stringify(results));
 `;
 
+/** Where a process runs. */
+export interface Surroundings {
+  /** Variables besides PATH and HOME. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** The Node that runs it; that of the tests unless given. */
+  readonly node?: string;
+}
+
 /**
  * Several commands, one after the other, in one process of their own: what loads scenario files, at a single
  * start.
  */
-export async function stagetwoBatch(commands: readonly (readonly string[])[]): Promise<Printed[]> {
-  const env = { BATCH: JSON.stringify(commands) };
-  const { status, out, err } = await startNode(['--input-type=module', '--eval', BATCH], env);
+export async function stagetwoBatch(
+  commands: readonly (readonly string[])[],
+  { env = {}, node = process.execPath }: Surroundings = {},
+): Promise<Printed[]> {
+  const words = ['--input-type=module', '--eval', BATCH];
+  const { status, out, err } = await startNode(words, { BATCH: JSON.stringify(commands), ...env }, node);
   if (status !== 0) throw new Error(`the batch ended with status ${status}: ${err}`);
   return JSON.parse(out) as Printed[];
 }
@@ -40,8 +51,12 @@ export function stagetwo(words: readonly string[], env: NodeJS.ProcessEnv = {}):
   return startNode([join(root, 'bin', 'stagetwo.js'), ...words], env);
 }
 
-function startNode(words: readonly string[], env: NodeJS.ProcessEnv): Promise<Printed> {
-  const child = spawn(process.execPath, [...words], {
+function startNode(
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+  node = process.execPath,
+): Promise<Printed> {
+  const child = spawn(node, [...words], {
     cwd: root,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -59,6 +59,8 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or directory',
   ENOSPC: 'the disk is full',
   EROFS: 'the file system is read-only',
+  Z_BUF_ERROR: 'the compressed data ends early',
+  Z_DATA_ERROR: 'the compressed data is not what was written',
 };
 
 /** `ENOSPC, the disk is full`. */

@@ -42,6 +42,8 @@ export interface JournalFiles {
   syncDirectory(path: string): void;
   /** Who holds a lock that this process takes. */
   readonly self: { readonly pid: number; readonly host: string };
+  /** Locks of this process: tells an own one from one that an earlier process with the same pid left. */
+  readonly locks: Set<string>;
   isAlive(pid: number): boolean;
 }
 
@@ -67,6 +69,7 @@ export const nodeFiles: JournalFiles = {
     }
   },
   self: { pid, host: hostname() },
+  locks: new Set(),
   isAlive(other) {
     try {
       return kill(other, 0);
@@ -90,6 +93,13 @@ function openDirectory(path: string): number | null {
 export function closeQuietly(files: JournalFiles, fd: number): void {
   try {
     files.close(fd);
+  } catch {}
+}
+
+/** What is left behind harms nobody: a file that no journal is known by, a lock whose process will be gone. */
+export function removeQuietly(files: JournalFiles, path: string): void {
+  try {
+    files.remove(path);
   } catch {}
 }
 

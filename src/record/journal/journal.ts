@@ -3,7 +3,7 @@
 
 import { errnoOf, errnoWords, JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
-import { closeQuietly, nodeFiles, writeAll } from './files.ts';
+import { closeQuietly, nodeFiles, removeQuietly, writeAll } from './files.ts';
 import type { Journaled, JournalHeader } from './format.ts';
 import { VERSION } from './format.ts';
 import { acquireLock } from './lock.ts';
@@ -191,7 +191,7 @@ function createFile(file: string, header: Uint8Array, files: JournalFiles): numb
     return fd;
   } catch (error) {
     if (fd !== null) closeQuietly(files, fd);
-    files.remove(beside);
+    removeQuietly(files, beside);
     throw notCreated(file, error);
   }
 }

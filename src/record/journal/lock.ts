@@ -4,9 +4,7 @@
 
 import { errnoOf, errnoWords, JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
-
-/** Locks of this process: tells an own lock from one that an earlier process with the same pid left. */
-const held = new Set<string>();
+import { removeQuietly } from './files.ts';
 
 /**
  * @returns releases the lock
@@ -15,6 +13,7 @@ const held = new Set<string>();
 export function acquireLock(file: string, files: JournalFiles): () => void {
   const path = `${file}.lock`;
   const self = `${files.self.pid}@${files.self.host}`;
+  const { locks: held } = files;
   if (held.has(path)) throw refused(file, self);
   if (!created(file, path, self, files)) {
     takeOver(file, path, files);
@@ -23,7 +22,7 @@ export function acquireLock(file: string, files: JournalFiles): () => void {
   held.add(path);
   return () => {
     held.delete(path);
-    files.remove(path);
+    removeQuietly(files, path);
   };
 }
 

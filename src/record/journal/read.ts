@@ -7,7 +7,7 @@ import { nodeFiles } from './files.ts';
 import type { Journaled, JournalHeader, Upcaster } from './format.ts';
 import { checkVersion, opensControl, recordOf, UPCASTERS, upcast, VERSION } from './format.ts';
 import { MACHINE_VALUES } from './machine-values.ts';
-import type { Line, Scan, ScanEnd } from './scan.ts';
+import type { Bookmark, Line, Scan, ScanEnd } from './scan.ts';
 import { openScan } from './scan.ts';
 import type { ValueCodec } from './values.ts';
 
@@ -18,6 +18,11 @@ export interface JournalOptions {
   readonly upcasters?: Readonly<Record<number, Upcaster>>;
   /** The version that this program writes. */
   readonly version?: number;
+  /**
+   * Read on from where an earlier reading of the same file ended, however it has grown since; the file's form and,
+   * where it is asked for, its header are still looked at, all other lines before are not.
+   */
+  readonly from?: Bookmark;
 }
 
 interface Placed {
@@ -82,9 +87,11 @@ export function* readRecords<E extends Journaled>(
   scanned = nothingScanned(),
 ): Generator<JournalRecord<E>, void> {
   const reader = readerOf(file, options);
-  const { scan, expecting } = openReader(reader);
+  const { from = null } = options;
+  const { scan, expecting } = openReader(reader, from);
   try {
-    readHeader(reader, scan, scanned);
+    if (from === null) readHeader(reader, scan, scanned);
+    else Object.assign(scanned, { seq: from.seq, version: from.version, closed: from.closed });
     for (let line = scan.next(); line !== null; line = scan.next()) {
       const record = recordAt<E>(reader, scanned, line);
       expecting.seq = scanned.seq;
@@ -103,7 +110,7 @@ export function* readRecords<E extends Journaled>(
 /** Reads the first line only. @throws JournalError as `readRecords` */
 export function readFirst(file: string, options: JournalOptions): { header: JournalHeader; version: number } {
   const reader = readerOf(file, options);
-  const { scan } = openReader(reader);
+  const { scan } = openReader(reader, null);
   try {
     return readHeader(reader, scan, nothingScanned());
   } finally {
@@ -111,11 +118,14 @@ export function readFirst(file: string, options: JournalOptions): { header: Jour
   }
 }
 
-function openReader(reader: Reader): { readonly scan: Scan; readonly expecting: { seq: number } } {
+function openReader(
+  reader: Reader,
+  from: Bookmark | null,
+): { readonly scan: Scan; readonly expecting: { seq: number } } {
   const { file, files, upcasters, current } = reader;
   const first = (start: string, whole: boolean) => checkVersion(file, start, whole, upcasters, current);
-  const expecting = { seq: 0, first };
-  return { scan: openScan(file, files, expecting), expecting };
+  const expecting = { seq: from?.seq ?? 0, first };
+  return { scan: openScan(file, files, expecting, from), expecting };
 }
 
 /** Null for a line that is about the file itself. */

@@ -4,7 +4,7 @@
 
 import { errnoOf, errnoWords, JournalError } from './error.ts';
 import type { JournalFiles } from './files.ts';
-import { readFully, writeAll } from './files.ts';
+import { readFully, removeQuietly, writeAll } from './files.ts';
 import { NEWLINE } from './format.ts';
 import type { ScanEnd } from './scan.ts';
 
@@ -54,7 +54,7 @@ function keepTail(file: string, fd: number, { end, torn }: ScanEnd, files: Journ
     }
     files.fdatasync(copy);
   } catch (error) {
-    files.remove(path);
+    removeQuietly(files, path);
     throw error;
   } finally {
     files.close(copy);

@@ -33,6 +33,16 @@ export interface ScanEnd extends SourceEnd {
   readonly unterminated: boolean;
 }
 
+/** Where a reading ended, or stands between two lines: another can go on there and check only what follows. */
+export interface Bookmark extends Pick<ScanEnd, 'end' | 'crc' | 'lines' | 'offset'> {
+  /** Events before it. */
+  readonly seq: number;
+  /** Of the journal. */
+  readonly version: number;
+  /** The line before it says that the writer ended. */
+  readonly closed: boolean;
+}
+
 /** What the reader of the lines knows better. */
 export interface Expecting {
   /** The next event, for messages. */
@@ -59,6 +69,9 @@ export interface Scan {
 /** As much of the first line as says what the file is. */
 const FIRST = 64;
 
+const NOTHING = Buffer.alloc(0);
+const BEGINNING = { lines: 0, offset: 0, crc: 0, end: 0 };
+
 interface Cursor {
   buffer: Buffer;
   start: number;
@@ -72,9 +85,15 @@ interface Cursor {
 }
 
 // One object steps through the file, without a generator for each layer: they would cost more than the checks.
-export function openScan(file: string, files: JournalFiles, expecting: Expecting): Scan {
-  const cursor: Cursor = { buffer: Buffer.alloc(0), start: 0, end: 0, line: 0, offset: 0, crc: 0, next: 0 };
-  const text = textOf(file, files);
+export function openScan(
+  file: string,
+  files: JournalFiles,
+  expecting: Expecting,
+  from: Bookmark | null = null,
+): Scan {
+  const { lines: line, offset, crc: before } = from ?? BEGINNING;
+  const cursor: Cursor = { buffer: NOTHING, start: 0, end: 0, line, offset, crc: before, next: 0 };
+  const text = textOf(file, files, from ?? BEGINNING);
   let scanEnd: ScanEnd | null = null;
 
   /** Takes the line up to `end`, which `next` and `crc` say is whole. */
@@ -173,7 +192,8 @@ function judgeTail(
   const offset = offsetBehind(cursor) + whole;
   const torn = source.form === 'plain' ? rest.length : source.size - source.end;
   const end = {
-    ...source,
+    form: source.form,
+    size: source.size,
     end: source.form === 'plain' ? offset : source.end,
     crc: crc ?? cursor.crc,
     lines: cursor.line + (crc === null ? 0 : 1),

@@ -22,16 +22,24 @@ const CHUNK = 2 ** 18;
 /** Text of one member, or of a file that another program compressed: that is held in memory as a whole. */
 const MAX_TEXT = 2 ** 30;
 
-/** @throws JournalError if the file cannot be read or a member is damaged */
-export function* textOf(file: string, files: JournalFiles): Generator<Buffer, SourceEnd> {
+/** Where to start: bytes of the file (for gzip a member starts there) and bytes of its text. */
+export interface SourceStart {
+  readonly end: number;
+  readonly offset: number;
+}
+
+/**
+ * @throws JournalError if the file cannot be read or a member is damaged
+ */
+export function* textOf(file: string, files: JournalFiles, from: SourceStart): Generator<Buffer, SourceEnd> {
   const fd = openToRead(file, files);
   try {
-    const head = Buffer.alloc(MEMBER_HEADER);
+    const head = Buffer.allocUnsafe(MEMBER_HEADER);
     const read = head.subarray(0, readFully(files, fd, head, head.length, 0));
     const isGzip = read[0] === 0x1f && (read[1] ?? 0x8b) === 0x8b;
-    if (!isGzip) return yield* plainText(fd, files);
-    if (memberLength(read) === 'foreign') return yield* otherText(file, fd, files);
-    return yield* memberTexts(file, fd, files);
+    if (!isGzip) return yield* plainText(fd, files, from.end);
+    if (memberLength(read) === 'foreign') return yield* otherText(file, fd, files, from.offset);
+    return yield* memberTexts(file, fd, files, from.end);
   } catch (error) {
     if (error instanceof JournalError || errnoOf(error) === '') throw error;
     throw unreadable(file, error);
@@ -56,9 +64,9 @@ const unreadable = (file: string, cause: unknown): JournalError =>
     cause,
   });
 
-function* plainText(fd: number, files: JournalFiles): Generator<Buffer, SourceEnd> {
+function* plainText(fd: number, files: JournalFiles, from: number): Generator<Buffer, SourceEnd> {
   const size = files.size(fd);
-  let end = 0;
+  let end = from;
   for (;;) {
     // One byte more than is known of shows whether another process is still writing.
     const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, Math.max(0, size - end) + 1));
@@ -69,10 +77,15 @@ function* plainText(fd: number, files: JournalFiles): Generator<Buffer, SourceEn
   }
 }
 
-function* memberTexts(file: string, fd: number, files: JournalFiles): Generator<Buffer, SourceEnd> {
+function* memberTexts(
+  file: string,
+  fd: number,
+  files: JournalFiles,
+  from: number,
+): Generator<Buffer, SourceEnd> {
   const size = files.size(fd);
-  const head = Buffer.alloc(MEMBER_HEADER);
-  let end = 0;
+  const head = Buffer.allocUnsafe(MEMBER_HEADER);
+  let end = from;
   while (end < size) {
     const length = memberLength(head.subarray(0, readFully(files, fd, head, head.length, end)));
     if (length === 'foreign') throw damagedMember(file, end, 'it does not begin as one');
@@ -103,21 +116,31 @@ function unzipped(file: string, at: number, member: Buffer): Buffer {
   try {
     return gunzipSync(member, { maxOutputLength: MAX_TEXT });
   } catch (error) {
-    throw damagedMember(file, at, errnoOf(error));
+    throw damagedMember(file, at, errnoWords(error));
   }
 }
 
-function* otherText(file: string, fd: number, files: JournalFiles): Generator<Buffer, SourceEnd> {
+function* otherText(
+  file: string,
+  fd: number,
+  files: JournalFiles,
+  from: number,
+): Generator<Buffer, SourceEnd> {
   const size = files.size(fd);
   const bytes = Buffer.allocUnsafeSlow(size);
   readFully(files, fd, bytes, size, 0);
   try {
-    yield gunzipSync(bytes, { maxOutputLength: MAX_TEXT });
+    yield gunzipSync(bytes, { maxOutputLength: MAX_TEXT }).subarray(from);
   } catch (error) {
     const tooLarge = errnoOf(error) === 'ERR_BUFFER_TOO_LARGE';
-    if (!tooLarge) throw damagedMember(file, 0, errnoOf(error));
-    const what = `holds more than ${MAX_TEXT / 2 ** 20} MiB in the gzip of another program`;
-    throw new JournalError({ file, what, todo: 'gunzip it first' });
+    const what = tooLarge
+      ? `holds more than ${MAX_TEXT / 2 ** 20} MiB in the gzip of another program`
+      : `is damaged in the gzip of another program (${errnoWords(error)})`;
+    throw new JournalError({
+      file,
+      what,
+      todo: `gunzip it first${tooLarge ? '' : ': that gives what is whole'}`,
+    });
   }
   return { form: 'gzip-other', end: size, size };
 }

@@ -65,6 +65,9 @@ export interface Opened {
 const BATCH = 2 ** 18;
 const COMMIT = 2 ** 23;
 
+/** Bytes of the buffer of a batch at first; it grows with what it has to hold. */
+const FIRST_BATCH = 2 ** 10;
+
 /** A UTF-16 unit is at most 3 bytes of UTF-8. */
 const WIDEST = 3;
 
@@ -79,7 +82,7 @@ function addLine(batch: Batch, text: string, batchBytes: number, write: () => vo
   const room = text.length * WIDEST + CLOSING_LENGTH;
   if (batch.used > 0 && batch.used + text.length > batchBytes) write();
   if (batch.used + room > batch.buffer.length) {
-    const larger = Buffer.allocUnsafeSlow(batch.used + room);
+    const larger = Buffer.allocUnsafeSlow(Math.max(batch.used + room, 2 * batch.buffer.length));
     batch.buffer.copy(larger, 0, 0, batch.used);
     batch.buffer = larger;
   }
@@ -123,7 +126,7 @@ interface Output {
 function createOutput(opened: Opened, options: WriteOptions, progress: Progress): Output {
   const { file, fd, files, gzip } = opened;
   const { batchBytes = BATCH, commitBytes = COMMIT } = options;
-  const batch: Batch = { buffer: Buffer.allocUnsafeSlow(batchBytes + BATCH), used: 0, crc: opened.crc };
+  const batch: Batch = { buffer: Buffer.allocUnsafeSlow(FIRST_BATCH), used: 0, crc: opened.crc };
   let { position } = opened;
   let unsynced = 0;
 

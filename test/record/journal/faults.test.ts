@@ -11,7 +11,7 @@ import type { Call, Fault, MemoryDisk } from './memory-files.ts';
 import { memoryDisk } from './memory-files.ts';
 import { outcomeOf, Tally } from './outcome.ts';
 
-const EVENTS = 60;
+const EVENTS = 40;
 
 /** Writes until something fails. @returns number of the last acknowledged event, and the error */
 function write(disk: MemoryDisk, open: () => JournalWriter<Tick>): { acknowledged: number; error: unknown } {
@@ -65,12 +65,16 @@ const SMALL = { batchBytes: 300, commitBytes: 900 };
 
 const CALLS: readonly Call[] = [
   'open',
+  'size',
   'read',
   'write',
   'fdatasync',
   'truncate',
   'close',
   'rename',
+  'remove',
+  'symlink',
+  'readlink',
   'syncDirectory',
 ];
 

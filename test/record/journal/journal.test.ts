@@ -90,6 +90,10 @@ describe('a journal', () => {
     expect(() => appendTo('run.gz', options)).toThrow(
       'run.gz: was compressed by another program; gunzip it first',
     );
+    const cut = holding('run.gz', gzipSync(written('run', 50)).subarray(0, 500));
+    expect(() => openJournal('run.gz', cut)).toThrow(
+      'in the gzip of another program (Z_BUF_ERROR, the compressed data ends early); gunzip it first: that gives',
+    );
   });
 
   it('never takes the place of another file unless told to', () => {

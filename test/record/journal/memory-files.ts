@@ -5,12 +5,16 @@ import type { JournalFiles } from '../../../src/record/journal/files.ts';
 
 export type Call =
   | 'open'
+  | 'size'
   | 'read'
   | 'write'
   | 'fdatasync'
   | 'truncate'
   | 'close'
   | 'rename'
+  | 'remove'
+  | 'symlink'
+  | 'readlink'
   | 'syncDirectory';
 
 export interface Fault {
@@ -31,7 +35,12 @@ interface Inode {
 }
 
 export interface MemoryDisk {
+  /** As process 100 sees it. */
   readonly files: JournalFiles;
+  /** As another process of the same host sees it. */
+  readonly filesOf: (pid: number) => JournalFiles;
+  /** Processes that live. */
+  readonly alive: Set<number>;
   readonly names: Map<string, Inode>;
   /** Calls so far, by kind. */
   readonly calls: Map<Call, number>;
@@ -58,7 +67,10 @@ class DiskError extends Error {
   }
 }
 
-export function memoryDisk(pid = 100): MemoryDisk {
+/** The process that `files` belongs to. */
+const FIRST_PID = 100;
+
+export function memoryDisk(): MemoryDisk {
   const names = new Map<string, Inode>();
   const links = new Map<string, string>();
   const open = new Map<number, Inode>();
@@ -90,6 +102,7 @@ export function memoryDisk(pid = 100): MemoryDisk {
     const room = Math.max(0, disk.capacity - used());
     const length = grown > room ? from.length - (grown - room) : from.length;
     if (length <= 0) throw new DiskError('ENOSPC');
+    // Content is replaced, never changed inside, so that what is synced needs no copy.
     const data = Buffer.alloc(Math.max(file.data.length, position + length));
     file.data.copy(data);
     data.set(from.subarray(0, length), position);
@@ -97,9 +110,11 @@ export function memoryDisk(pid = 100): MemoryDisk {
     return length;
   };
 
+  const alive = new Set([FIRST_PID]);
   const files: JournalFiles = {
-    self: { pid, host: 'memory' },
-    isAlive: (other) => other === pid,
+    self: { pid: FIRST_PID, host: 'memory' },
+    locks: new Set(),
+    isAlive: (pid) => alive.has(pid),
     open(path, flags) {
       fail('open');
       const found = names.get(path);
@@ -125,10 +140,13 @@ export function memoryDisk(pid = 100): MemoryDisk {
       }
       throw new DiskError(disk.fault?.errno ?? 'EIO');
     },
-    size: (fd) => inode(fd).data.length,
+    size(fd) {
+      fail('size');
+      return inode(fd).data.length;
+    },
     fdatasync(fd) {
       fail('fdatasync');
-      inode(fd).synced = Buffer.from(inode(fd).data);
+      inode(fd).synced = inode(fd).data;
     },
     truncate(fd, length) {
       fail('truncate');
@@ -153,14 +171,17 @@ export function memoryDisk(pid = 100): MemoryDisk {
       names.set(to, found);
     },
     remove(path) {
+      fail('remove');
       names.delete(path);
       links.delete(path);
     },
     symlink(target, path) {
+      fail('symlink');
       if (links.has(path)) throw new DiskError('EEXIST');
       links.set(path, target);
     },
     readlink(path) {
+      fail('readlink');
       const target = links.get(path);
       if (target === undefined) throw new DiskError('ENOENT');
       return target;
@@ -170,6 +191,11 @@ export function memoryDisk(pid = 100): MemoryDisk {
 
   const disk: MemoryDisk = {
     files,
+    filesOf(pid) {
+      alive.add(pid);
+      return { ...files, self: { pid, host: 'memory' }, locks: new Set() };
+    },
+    alive,
     names,
     calls,
     fault: null,

@@ -4,6 +4,7 @@
 import { JournalError } from '../../../src/record/journal/error.ts';
 import { openJournal } from '../../../src/record/journal/journal.ts';
 import type { JournalOptions } from '../../../src/record/journal/read.ts';
+import { readRecords } from '../../../src/record/journal/read.ts';
 import type { Tick } from './example.ts';
 import { isTick } from './example.ts';
 
@@ -15,11 +16,17 @@ export interface Outcome {
   readonly error: JournalError | null;
 }
 
-/** @throws Error for an event that differs from what was written, and whatever is no JournalError */
+/**
+ * @param options `from` a place that is already known to be sound, to look at the rest only
+ * @throws Error for an event that differs from what was written, and whatever is no JournalError
+ */
 export function outcomeOf(file: string, options: JournalOptions): Outcome {
-  let events = 0;
+  const { from } = options;
+  let events = from?.seq ?? 0;
   try {
-    for (const record of openJournal<Tick>(file, options).records()) {
+    const isWhole = from === undefined;
+    const records = isWhole ? openJournal<Tick>(file, options).records() : readRecords<Tick>(file, options);
+    for (const record of records) {
       if (record.kind === 'event') {
         if (!isTick(record.event, events)) throw new Error(`event ${events} is silently different`);
         events += 1;
