@@ -9,7 +9,8 @@ import { levelSize } from '../../../arch/geometry.ts';
 import type { TraceFault } from './fault.ts';
 import type { UnknownReason, Verdict } from './report.ts';
 import { PREDICTED, surprising, unknown } from './report.ts';
-import type { VmWorld, World, WorldSlot } from './world.ts';
+import type { WorldSlot } from './slots.ts';
+import type { VmWorld, World } from './world.ts';
 import { sizeIsOpen, slotOf, stateOf, windowOf } from './world.ts';
 
 export interface Found {
@@ -122,7 +123,9 @@ function hinges(
   if (status.kind === 'permission') {
     return needs === 'write' && vm.readMapped.has(page) ? 'page-state' : null;
   }
-  const open = sizeIsOpen(world, slot, ipa) && !vm.windows.has(windowOf(world, ipa));
+  // With every call told, whether the host has a huge page follows from them as its kernel would decide it.
+  const open =
+    !vm.facts.callsComplete && sizeIsOpen(world, slot, ipa) && !vm.windows.has(windowOf(world, ipa));
   return open && level === PAGE && status.kind === 'translation' ? 'leaf-size' : null;
 }
 

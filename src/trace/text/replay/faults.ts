@@ -58,6 +58,7 @@ export function finish(replay: Replay, run: VcpuRun, ending: Outcome): void {
   const { pending, vcpu } = run;
   if (pending === null) return;
   run.pending = null;
+  vcpu.vm.faultsOver += 1;
   const { fault, notified: hit } = pending;
   const seen = pending.seen ?? ending;
   const { vm } = vcpu;

@@ -5,7 +5,8 @@ import type { Outcome } from './host-outcome.ts';
 import { describeOutcome } from './host-outcome.ts';
 import type { Verdict } from './report.ts';
 import { PREDICTED, surprising, unknown } from './report.ts';
-import type { VmWorld, WorldSlot } from './world.ts';
+import type { WorldSlot } from './slots.ts';
+import type { VmWorld } from './world.ts';
 
 /** Which kinds of events the trace has shown so far, anywhere: an event that is not recorded proves nothing. */
 export interface Recorded {
@@ -35,7 +36,8 @@ export function compareOutcomes(predicted: Outcome, seen: Outcome, facts: Compar
     (predicted.kind === 'mmio' && !recorded.mmio) ||
     (predicted.kind !== 'reentered' && predicted.kind !== 'mmio' && !recorded.userspaceExit);
   if (seen.kind === 'reentered' && silent) return unknown('outcome-not-traced');
-  if (slot !== undefined && seen.kind === 'failed' && wasNotified(vm, slot, facts.fault)) {
+  const mayHaveChanged = slot !== undefined && !vm.facts.callsComplete;
+  if (mayHaveChanged && seen.kind === 'failed' && wasNotified(vm, slot, facts.fault)) {
     return unknown('vma-may-have-changed');
   }
   return surprising('other-outcome', describeOutcome(predicted));

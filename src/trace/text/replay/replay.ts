@@ -6,6 +6,7 @@ import { valueAt } from '../fields.ts';
 import type { Line, RejectReason } from '../line.ts';
 import { commOf, emptyLine, readLine } from '../line.ts';
 import { createLineSplitter } from '../lines.ts';
+import { performDue } from './calls.ts';
 import { beginFault, finish } from './faults.ts';
 import { REENTERED, UNSEEN } from './host-outcome.ts';
 import { notified } from './notified.ts';
@@ -31,6 +32,12 @@ export function createTraceReplay(machine: TraceMachine): TraceReplay {
     tally: createTally(),
     recorded: { mmio: false, userspaceExit: false },
     notifiers: { seen: 0, applied: 0, ofNoVm: 0 },
+    calls: {
+      given: world.vms.reduce((sum, { facts }) => sum + facts.calls.length, 0),
+      applied: 0,
+      refused: 0,
+    },
+    waiting: world.vms.filter(({ facts }) => facts.calls.length > 0),
     line: 0,
     lost: 0,
     faults: 0,
@@ -44,8 +51,11 @@ export function createTraceReplay(machine: TraceMachine): TraceReplay {
       readLine(line, bytes, start, end);
       if (!ended && line.outcome === 'rejected') line.reject = 'cut-short';
       replay.tally.line(line, replay.line, start, end);
-      if (line.event !== null) take(replay, line);
-      else if (line.skip === 'events-lost') replay.lost += 1;
+      if (line.event !== null) {
+        if (replay.waiting.length > 0) performDue(replay, line);
+        take(replay, line);
+      }
+      if (line.skip === 'events-lost') replay.lost += 1;
       else if (line.skip === 'header') readHeader(replay, bytes, start, end);
     },
     tooLong() {
@@ -170,6 +180,7 @@ function reportOf(replay: Replay, damage: string | null): TraceReport {
     events: tally.events(),
     faults: tally.faults(),
     notifiers: replay.notifiers,
+    calls: replay.calls,
     lost: replay.lost,
     vms: world.vms.map((vm) => ({
       name: vm.facts.name,
