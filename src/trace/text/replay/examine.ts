@@ -48,7 +48,7 @@ export function tableKey(granule: 4096 | 16384 | 65536, ipa: number, level: Leve
 
 export function examine(world: World, vm: VmWorld, fault: TraceFault, around: Circumstances): Verdict {
   const { ipa, status } = fault.fault;
-  if (ipa >= 2 ** vm.facts.geometry.ipaBits) {
+  if (ipa >= vm.ipaEnd) {
     const answered = world.machine.kernel.features.ipaSizeInjection;
     return answered ? surprising('ipa-beyond-vm', 'no event') : PREDICTED;
   }

@@ -17,11 +17,15 @@ export interface Recorded {
 export interface Comparison {
   readonly vm: VmWorld;
   readonly fault: TraceFault;
-  readonly slot: WorldSlot | undefined;
   readonly recorded: Recorded;
 }
 
-export function compareOutcomes(predicted: Outcome, seen: Outcome, facts: Comparison): Verdict {
+export function compareOutcomes(
+  predicted: Outcome,
+  seen: Outcome,
+  facts: Comparison,
+  slot: WorldSlot | undefined,
+): Verdict {
   if (seen.kind === 'unseen') return PREDICTED;
   if (predicted.kind === 'mmio' && seen.kind === 'mmio') return compareMmio(predicted, seen, facts.vm);
   if (predicted.kind === 'failed' && seen.kind === 'failed') {
@@ -30,7 +34,7 @@ export function compareOutcomes(predicted: Outcome, seen: Outcome, facts: Compar
   if (predicted.kind === 'exited' && seen.kind === 'exited' && predicted.reason === seen.reason)
     return PREDICTED;
   if (predicted.kind === 'reentered' && seen.kind === 'reentered') return PREDICTED;
-  const { vm, slot, recorded } = facts;
+  const { vm, recorded } = facts;
   if (slot === undefined ? !vm.facts.slotsComplete : slot.backing === null) return unknown('no-slot-given');
   const silent =
     (predicted.kind === 'mmio' && !recorded.mmio) ||

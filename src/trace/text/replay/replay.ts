@@ -2,6 +2,7 @@
 // the trace shows how it ended, and each notifier changes the table where the trace has it.
 
 import type { TraceMachine } from '../../machine-file/machine.ts';
+import { CATALOGUE } from '../catalogue.ts';
 import { valueAt } from '../fields.ts';
 import type { Line, RejectReason } from '../line.ts';
 import { commOf, emptyLine, readLine } from '../line.ts';
@@ -53,7 +54,7 @@ export function createTraceReplay(machine: TraceMachine): TraceReplay {
       replay.tally.line(line, replay.line, start, end);
       if (line.event !== null) {
         if (replay.waiting.length > 0) performDue(replay, line);
-        take(replay, line);
+        TAKE[line.event.index]?.(replay, line);
       }
       if (line.skip === 'events-lost') replay.lost += 1;
       else if (line.skip === 'header') readHeader(replay, bytes, start, end);
@@ -81,46 +82,46 @@ function readHeader(replay: Replay, bytes: Uint8Array, start: number, end: numbe
   if (counts !== null && Number(counts[1]) < Number(counts[2])) replay.lost += 1;
 }
 
-function take(replay: Replay, line: Line): void {
-  const { event, prefix, values } = line;
-  switch (event?.spec.name) {
+/** What an event of the catalogue does, by its position there; most events only show that they were recorded. */
+const TAKE: readonly ((replay: Replay, line: Line) => void)[] = CATALOGUE.map(({ name }) => {
+  switch (name) {
     case 'kvm_unmap_hva_range':
     case 'kvm_unmap_hva':
     case 'kvm_age_hva':
     case 'kvm_set_spte_hva':
-      notified(replay, line);
-      return;
-    case 'kvm_test_age_hva':
-    case undefined:
-      return;
-    default:
-  }
-  const run = runOf(replay, prefix.pid, line);
-  if (event?.spec.name === 'kvm_guest_fault') {
-    beginFault(replay, run, line);
-    return;
-  }
-  if (run === null) return;
-  switch (event?.spec.name) {
+      return notified;
+    case 'kvm_guest_fault':
+      return (replay, line) => beginFault(replay, runOf(replay, line), line);
     case 'kvm_entry':
-      enter(replay, run);
-      return;
-    case 'kvm_mmio': {
-      replay.recorded.mmio = true;
-      const type = valueAt(values, 0);
-      // A read is traced twice, before and after; the second belongs to the next KVM_RUN.
-      if (run.pending === null || type === 1) return;
-      run.pending.seen ??= { kind: 'mmio', inKernel: true, gpa: valueAt(values, 2), write: type === 2 };
-      return;
-    }
+      return enter;
+    case 'kvm_mmio':
+      return mmio;
     case 'kvm_userspace_exit':
-      replay.recorded.userspaceExit = true;
-      if (run.pending !== null) exited(run.pending, line);
-      return;
+      return userspaceExit;
+    case 'kvm_test_age_hva':
+      return () => {};
     default:
-      return;
+      return runOf;
   }
+});
+
+function mmio(replay: Replay, line: Line): void {
+  replay.recorded.mmio = true;
+  const { values } = line;
+  const { pending } = runOf(replay, line) ?? NOT_RUNNING;
+  const type = valueAt(values, 0);
+  // A read is traced twice, before and after; the second belongs to the next KVM_RUN.
+  if (pending === null || type === 1) return;
+  pending.seen ??= { kind: 'mmio', inKernel: true, gpa: valueAt(values, 2), write: type === 2 };
 }
+
+function userspaceExit(replay: Replay, line: Line): void {
+  replay.recorded.userspaceExit = true;
+  const { pending } = runOf(replay, line) ?? NOT_RUNNING;
+  if (pending !== null) exited(pending, line);
+}
+
+const NOT_RUNNING = { pending: null } as const;
 
 const KVM_EXIT_UNKNOWN = 0;
 const KVM_EXIT_MMIO = 6;
@@ -152,7 +153,8 @@ function exited(pending: Pending, { values }: Line): void {
   }
 }
 
-function runOf(replay: Replay, pid: number, line: Line): VcpuRun | null {
+function runOf(replay: Replay, line: Line): VcpuRun | null {
+  const { pid } = line.prefix;
   const known = replay.runs.get(pid);
   if (known !== undefined) return known;
   const vcpu = replay.tasks.vcpuOf(pid, line.prefix.tgid, () => commOf(line));
@@ -162,7 +164,9 @@ function runOf(replay: Replay, pid: number, line: Line): VcpuRun | null {
 }
 
 /** The first KVM_RUN maps the vGIC's resources; every entry ends the fault before it. */
-function enter(replay: Replay, run: VcpuRun): void {
+function enter(replay: Replay, line: Line): void {
+  const run = runOf(replay, line);
+  if (run === null) return;
   const { vm, id } = run.vcpu;
   if (!vm.ran) {
     vm.ran = true;

@@ -39,7 +39,7 @@ export function settle(world: World, ending: Ending): Settled {
   const { vm, fault, seen, notified } = ending;
   const { ipa } = fault.fault;
   const slot = slotOf(vm, ipa);
-  if (ipa >= 2 ** vm.facts.geometry.ipaBits) return { verdict: PREDICTED, predicted: null };
+  if (ipa >= vm.ipaEnd) return { verdict: PREDICTED, predicted: null };
   if (slot === undefined && !vm.facts.slotsComplete) return learn(world, ending);
   if (slot !== undefined && slot.backing === null) return learn(world, ending);
   if (notified && seen.kind === 'reentered' && !retries(world, ending)) {
@@ -48,7 +48,7 @@ export function settle(world: World, ending: Ending): Settled {
   if (slot !== undefined) preparePage(world, vm, slot, fault);
   const predicted =
     seen.kind === 'reentered' || seen.kind === 'unseen' ? handle(world, ending) : foresee(world, ending);
-  const verdict = predicted === null ? PREDICTED : compareOutcomes(predicted, seen, { ...ending, slot });
+  const verdict = predicted === null ? PREDICTED : compareOutcomes(predicted, seen, ending, slot);
   if (slot !== undefined && predicted?.kind === 'reentered') noteKnown(world, vm, slot, fault);
   return { verdict, predicted };
 }

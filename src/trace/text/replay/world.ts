@@ -16,6 +16,8 @@ import { memslotCall, mmapOf, vmaBehind, worldSlot } from './slots.ts';
 export interface VmWorld {
   readonly id: number;
   readonly facts: TraceVm;
+  /** First IPA beyond the VM's. */
+  readonly ipaEnd: number;
   /** The memslots as they are now. */
   slots: readonly WorldSlot[];
   /** What is known of the VMM's mappings, the latest last. */
@@ -114,6 +116,7 @@ function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: 
   return {
     id,
     facts,
+    ipaEnd: 2 ** geometry.ipaBits,
     slots,
     mapped,
     fromStart: null,
