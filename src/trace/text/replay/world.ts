@@ -86,7 +86,7 @@ export function createWorld(machine: TraceMachine): World {
   });
   const vms = machine.vms.map((facts, id) => createVm(simulation, facts, id, pageSize));
   const world: World = { machine, simulation, vms, block, outcome: null };
-  simulation.bus.all.subscribe((event) => {
+  simulation.record((event) => {
     world.outcome = outcomeOf(event) ?? world.outcome;
   });
   return world;
