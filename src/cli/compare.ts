@@ -17,7 +17,7 @@ import { inScenario, loadScenario } from './scenario-file.ts';
 import type { Terminal } from './terminal.ts';
 import { tlpLines } from './tlp-report.ts';
 import type { VariantChoice } from './vary.ts';
-import { parseVary } from './vary.ts';
+import { variantsOf } from './vary.ts';
 import { toJson } from './words.ts';
 
 export interface CompareOptions {
@@ -41,7 +41,7 @@ export async function compare(
   options: CompareOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const { choices } = parseVary(options.vary);
+  const choices = await variantsOf(options.vary);
   const { path, scenario } = await loadScenario(argument);
   const runs = inScenario(path, () => runAll(scenario, choices, options.seed, terminal));
   if (options.json === true) terminal.out(toJson(compareDocument(scenario.name, runs, options.tlp)));

@@ -9,7 +9,7 @@ import type { Finding } from '../machine/hunt-shrink.ts';
 import { shrink } from '../machine/hunt-shrink.ts';
 import { InputError } from '../trace/input-error.ts';
 import { departureLines } from './departure-words.ts';
-import { kernelNamed, newestKernel } from './kernel-name.ts';
+import { kernelChosen, newestKernel } from './kernel-name.ts';
 import { wrap } from './layout.ts';
 import type { ScenarioFile } from './scenario-file.ts';
 import { inScenario, loadScenario } from './scenario-file.ts';
@@ -50,7 +50,8 @@ export async function hunt(
 ): Promise<number> {
   if (argument.endsWith('.json')) return repeat(readSaved(argument), options, terminal);
   const file = await loadScenario(argument);
-  const kernel = kernelNamed(options.kernel ?? newestKernel()).name;
+  const choice = options.kernel ?? newestKernel();
+  const kernel = await kernelChosen(choice);
   const words = options.vary ?? [];
   const settings = { kernel, vary: variantOf(words) };
   const { seed = 1, runs = 2000 } = options;
@@ -58,15 +59,26 @@ export async function hunt(
     if (done % 50 === 0) terminal.progress(`hunting in ${file.path}: ${done} of at most ${runs} runs`);
   };
   return inScenario(file.path, () => {
-    checkExpects(file, attempt(file.scenario, settings, { choices: [], schedule: [] }), kernel);
+    checkExpects(file, attempt(file.scenario, settings, { choices: [], schedule: [] }), kernel.name);
     const hunted = search(file.scenario, { ...settings, seed, runs, onRun });
     const finding = hunted.broken === null ? null : shrink(file.scenario, settings, hunted.broken);
     const saved =
       finding === null
         ? null
-        : { finding: 1 as const, scenario: argument, kernel, vary: [...words], ...mutable(finding.script) };
+        : {
+            finding: 1 as const,
+            scenario: argument,
+            kernel: choice,
+            vary: [...words],
+            ...mutable(finding.script),
+          };
     if (saved !== null && options.save !== undefined) writeSaved(options.save, saved);
-    const document = { scenario: file.scenario.name, kernel, vary: words, ...resultOf(hunted, finding) };
+    const document = {
+      scenario: file.scenario.name,
+      kernel: kernel.name,
+      vary: words,
+      ...resultOf(hunted, finding),
+    };
     if (options.json === true) terminal.out(toJson(document));
     else terminal.out(`${huntLines(file, document.kernel, hunted, finding, options, terminal).join('\n')}\n`);
     return finding === null ? 0 : 1;
@@ -175,7 +187,7 @@ function readSaved(path: string): Saved {
 
 async function repeat(saved: Saved, { json }: HuntCommandOptions, terminal: Terminal): Promise<number> {
   const { scenario, path } = await loadScenario(saved.scenario);
-  const kernel = kernelNamed(saved.kernel).name;
+  const kernel = await kernelChosen(saved.kernel);
   return inScenario(path, () => {
     const tried = attempt(scenario, { kernel, vary: variantOf(saved.vary) }, saved);
     const departures = tried.decisions.filter(({ chosen }) => chosen !== 0);

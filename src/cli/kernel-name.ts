@@ -12,12 +12,15 @@ export const newestKernel = (): string => KERNELS.at(-1)?.name ?? '';
 
 const KERNEL_FILE = /\.(ya?ml|json)$/;
 
+/** Whether the words name a file that describes a kernel, not a preset. */
+export const isKernelFile = (choice: string): boolean => KERNEL_FILE.test(choice);
+
 /**
  * A preset by its name, or a file that describes one (docs/machine-file.md).
  * @throws InputError as `kernelNamed`, and for a file that describes none
  */
 export async function kernelChosen(choice: string, where?: string): Promise<KernelPreset> {
-  if (!KERNEL_FILE.test(choice)) return kernelNamed(choice, where);
+  if (!isKernelFile(choice)) return kernelNamed(choice, where);
   const { loadKernelFile } = await import('../trace/machine-file/kernel-file.ts');
   return loadKernelFile(choice);
 }

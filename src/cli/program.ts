@@ -88,7 +88,7 @@ function addCompare(program: Command, { terminal, exitWith }: Context): void {
     .argument('<scenario>', 'file, or name of a file in scenarios/')
     .requiredOption(
       '--vary <what=a,b>',
-      'kernel=6.1,6.12 or device=vfio-pci,gicv; repeat to combine',
+      'kernel=6.1,6.12 (or a file) or device=vfio-pci,gicv; repeat to combine',
       repeated,
     )
     .option('--seed <n>', 'seed of every choice left open', wholeNumber)
@@ -116,7 +116,7 @@ function addHunt(program: Command, { terminal, exitWith }: Context): void {
     .command('hunt')
     .description('search what processors may do for a behaviour that breaks a scenario')
     .argument('<scenario>', 'file, name of a file in scenarios/, or a finding that was saved')
-    .option('-k, --kernel <name>', 'kernel preset (default: the newest)')
+    .option('-k, --kernel <name>', 'kernel preset, or a file (default: the newest)')
     .option('--vary <what=a>', 'what differs, such as gicv=normal-nc; repeat for several', repeated)
     .option('--seed <n>', 'seed of what is drawn', wholeNumber)
     .option('--runs <n>', 'most runs (default: 2000)', wholeNumber)

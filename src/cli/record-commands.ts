@@ -6,7 +6,7 @@ import type { Context } from './option-words.ts';
 import { examples, JSON_OPTION, wholeNumber } from './option-words.ts';
 
 const RUN = 'a journal, a scenario or the directory of a bundle';
-const KERNEL = ['-k, --kernel <name>', 'kernel preset, if the run is not a journal'] as const;
+const KERNEL = ['-k, --kernel <name>', 'kernel preset or file, if the run is not a journal'] as const;
 const SEED = ['--seed <n>', 'seed of every choice left open, for scenarios', wholeNumber] as const;
 
 export function addRecordCommands(program: Command, context: Context): void {

@@ -44,7 +44,7 @@ export async function replay(
   }
   const reports = directories.map((directory, index) => {
     terminal.progress(`replaying ${directory} (${index + 1} of ${directories.length})`);
-    return replayOne(directory, kernel, options.journal);
+    return replayOne(directory, kernel, options);
   });
   const [first, ...others] = reports;
   if (first === undefined) return 0;
@@ -57,14 +57,10 @@ export async function replay(
   return reports.some(({ divergences }) => divergences > 0) ? 1 : 0;
 }
 
-function replayOne(
-  directory: string,
-  kernel: KernelPreset | undefined,
-  journal: string | undefined,
-): TimedReport {
+function replayOne(directory: string, kernel: KernelPreset | undefined, options: ReplayOptions): TimedReport {
   checkDirectory(directory);
   const started = process.hrtime.bigint();
-  const report = reportUnder(directory, kernel, journal);
+  const report = reportUnder(directory, kernel, options);
   const seconds = Number((process.hrtime.bigint() - started) / 1000n) / 1e6;
   return { ...report, seconds };
 }
@@ -73,10 +69,10 @@ function replayOne(
 function reportUnder(
   directory: string,
   kernel: KernelPreset | undefined,
-  journalFile: string | undefined,
+  options: ReplayOptions,
 ): ReplayReport {
   const bundle = loadBundle(directory);
-  const journal = journalOf(bundle, kernel?.name, journalFile);
+  const journal = journalOf(bundle, options.kernel, options.journal);
   try {
     return reportOf(bundle, kernel, journal?.onSimulation);
   } catch (error) {

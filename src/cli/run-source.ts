@@ -3,6 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { KernelPreset } from '../host/kernels.ts';
 import type { ScenarioRun } from '../machine/report.ts';
 import { runScenario } from '../machine/runner.ts';
 import type { Simulation } from '../machine/simulation.ts';
@@ -10,7 +11,7 @@ import type { JournalHeader } from '../record/journal/format.ts';
 import { loadBundle } from '../trace/bundle/load.ts';
 import { replayBundle } from '../trace/bundle/replay.ts';
 import { fileHash } from './journal-out.ts';
-import { kernelNamed, newestKernel } from './kernel-name.ts';
+import { kernelChosen, newestKernel } from './kernel-name.ts';
 import { inScenario, loadScenario } from './scenario-file.ts';
 
 export interface RunSource {
@@ -37,9 +38,9 @@ export function machineFileIn(directory: string): string | null {
  * @throws InputError for what is neither, and for a kernel without a preset
  */
 export async function sourceOf(argument: string, { kernel, seed }: SourceOptions): Promise<RunSource> {
-  if (kernel !== undefined) kernelNamed(kernel);
+  const chosen = kernel === undefined ? undefined : await kernelChosen(kernel);
   const machineFile = machineFileIn(argument);
-  if (machineFile !== null) return bundleSource(argument, machineFile, kernel);
+  if (machineFile !== null) return bundleSource(argument, machineFile, kernel, chosen);
   const { path, scenario } = await loadScenario(argument);
   const preset = kernel ?? newestKernel();
   const header = { source: path, hash: fileHash(resolve(path)), seed: seed ?? DEFAULT_SEED, preset };
@@ -48,7 +49,7 @@ export async function sourceOf(argument: string, { kernel, seed }: SourceOptions
     run: (onSimulation) =>
       inScenario(path, () =>
         runScenario(scenario, {
-          kernel: preset,
+          kernel: chosen ?? preset,
           seed: header.seed,
           events: 'drop',
           state: 'plain',
@@ -58,13 +59,18 @@ export async function sourceOf(argument: string, { kernel, seed }: SourceOptions
   };
 }
 
-function bundleSource(directory: string, machineFile: string, kernel: string | undefined): RunSource {
+function bundleSource(
+  directory: string,
+  machineFile: string,
+  kernel: string | undefined,
+  chosen: KernelPreset | undefined,
+): RunSource {
   const { machine } = loadBundle(directory);
   const preset = kernel ?? machine.host.kernel.version;
   return {
     header: { source: directory, hash: fileHash(machineFile), seed: null, preset },
     run(onSimulation) {
-      replayBundle(machine, directory, () => {}, preset, onSimulation);
+      replayBundle(machine, directory, () => {}, chosen ?? preset, onSimulation);
       return null;
     },
   };

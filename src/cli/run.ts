@@ -41,7 +41,7 @@ export async function run(argument: string, options: RunOptions, terminal: Termi
   const seed = options.seed === undefined ? {} : { seed: options.seed };
   const runs = kernels.map((kernel, index): ScenarioRun => {
     terminal.progress(`running ${path} on ${kernel.name} (${index + 1} of ${kernels.length})`);
-    const journal = journalOf(path, kernel.name, options);
+    const journal = journalOf(path, options.kernel?.[index] ?? kernel.name, options);
     try {
       return inScenario(path, () =>
         runScenario(scenario, { kernel, ...seed, onSimulation: (it) => journal?.onSimulation(it) }),

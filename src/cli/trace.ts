@@ -103,6 +103,7 @@ function traceLines(path: string, report: TraceReport, seconds: number, terminal
     ],
     ['vCPU threads', vms.map(({ name, vcpuTasks }) => `${vcpuTasks} of ${oneLine(name, 64)}`).join(', ')],
     ['notifiers', `${grouped(notifiers.seen)}, of which ${grouped(notifiers.applied)} hit a slot`],
+    ...callsRow(report),
     ...(report.lost > 0
       ? [['lost', `${count(report.lost, 'line')} say that events were lost`] as [string, string]]
       : []),
@@ -129,6 +130,13 @@ function rejectedRow({ lines }: TraceReport): [string, string][] {
   if (first === null) return [];
   const text = first.text === '' ? '' : `: ${oneLine(first.text, 100)}`;
   return [['  first', `line ${grouped(first.line)} (${first.reason})${text}`]];
+}
+
+/** The VMM's later calls of the machine file. */
+function callsRow({ calls }: TraceReport): [string, string][] {
+  if (calls.given === 0) return [];
+  const refused = calls.refused === 0 ? '' : `, ${grouped(calls.refused)} refused by the simulated host`;
+  return [['calls', `${grouped(calls.applied)} of ${grouped(calls.given)} reached${refused}`]];
 }
 
 function verdict({ firstSurprise, faults }: TraceReport, { style, columns: width }: Terminal): string[] {

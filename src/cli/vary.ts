@@ -1,17 +1,19 @@
 // `--vary kernel=6.1,6.12 --vary device=vfio-pci,gicv`: the words of the command line as a list of variants,
 // every combination of the values given, in the order in which they were given.
 
+import type { KernelPreset } from '../host/kernels.ts';
 import type { Variant } from '../machine/report.ts';
 import { VARY_DEVICES } from '../machine/report.ts';
 import { InputError } from '../trace/input-error.ts';
-import { kernelNamed, newestKernel } from './kernel-name.ts';
+import { isKernelFile, kernelChosen, kernelNamed, newestKernel } from './kernel-name.ts';
 import { nearest } from './nearest.ts';
 
 /** One column of a comparison. */
 export interface VariantChoice {
   /** Only what varies: `6.1`, `gicv`. */
   readonly name: string;
-  readonly kernel: string;
+  /** Name of a preset, or the kernel that a file describes. */
+  readonly kernel: string | KernelPreset;
   readonly variant: Variant;
   /** Value of each dimension, in the order of the command line. */
   readonly values: readonly string[];
@@ -66,6 +68,23 @@ export function parseVary(words: readonly string[]): { dimensions: Dimension[]; 
   return { dimensions, choices: combinations(dimensions) };
 }
 
+/**
+ * As `parseVary`, with the kernels that files describe.
+ * @throws InputError as `parseVary`, and for a file that describes no kernel
+ */
+export async function variantsOf(words: readonly string[]): Promise<VariantChoice[]> {
+  return Promise.all(parseVary(words).choices.map(withKernel));
+}
+
+/** A column is headed by the name that the file gives its kernel. */
+async function withKernel(choice: VariantChoice): Promise<VariantChoice> {
+  const { kernel: given } = choice;
+  if (typeof given !== 'string' || !isKernelFile(given)) return choice;
+  const kernel = await kernelChosen(given);
+  const name = choice.name.replace(given, () => kernel.name);
+  return { ...choice, kernel, name, values: choice.values.map((it) => (it === given ? kernel.name : it)) };
+}
+
 function parseWord(word: string): Dimension {
   const split = /^([a-z]+)=(.+)$/i.exec(word);
   const [, what = '', list = ''] = split ?? [];
@@ -90,8 +109,9 @@ function parseWord(word: string): Dimension {
 }
 
 function checkValue(word: string, what: string, value: string, allowed: readonly string[] | null): void {
-  if (allowed === null) kernelNamed(value, `--vary ${word}`);
-  else if (!allowed.includes(value)) {
+  if (allowed === null) {
+    if (!isKernelFile(value)) kernelNamed(value, `--vary ${word}`);
+  } else if (!allowed.includes(value)) {
     const said = `there is no ${what} '${value}'${meant(value, allowed)}`;
     throw new InputError(`--vary ${word}`, said, `known are ${allowed.join(', ')}`);
   }

@@ -2,6 +2,7 @@
 // turns of its programs, until an expectation breaks. Behaviours come by how far they depart from the typical run,
 // each once, so that a small space is searched whole; what is left of the budget is drawn by a seed.
 
+import type { KernelPreset } from '../host/kernels.ts';
 import type { ChoiceTaken } from './adversary.ts';
 import type { ScenarioRun, Variant } from './report.ts';
 import { runScenario } from './runner.ts';
@@ -27,8 +28,8 @@ export interface Script {
 }
 
 export interface HuntOptions {
-  /** Name of a preset; the newest unless given. */
-  readonly kernel?: string;
+  /** Name of a preset, or a kernel of one's own; the newest preset unless given. */
+  readonly kernel?: string | KernelPreset;
   readonly vary?: Variant;
   /** Seed of what is drawn; 1 unless given. */
   readonly seed?: number;

@@ -38,6 +38,30 @@ describe('a distribution kernel with a backport, as a file', () => {
     expect(JSON.parse(out)).toMatchObject({ kernel: 'enterprise', checked: true });
   });
 
+  it('stands beside presets in a comparison, under its own name', async () => {
+    const kernels = `kernel=6.6,${file('enterprise.yaml', BACKPORT)}`;
+
+    const { status, out } = await command(['compare', 'headline', '--vary', kernels, '--json']);
+
+    const { runs } = JSON.parse(out);
+    expect([status, runs.map(({ name }: { name: string }) => name)]).toEqual([0, ['6.6', 'enterprise']]);
+    const leaf = ({ regions }: { regions: { leaves: { because: string }[] }[] }) =>
+      regions[0]?.leaves[0]?.because;
+    expect(runs.map(leaf)).toEqual(['kernel-before-normal-nc', 'vma-allows-any-uncached']);
+  });
+
+  it('can be hunted on, and what looks back at its run finds it again', async () => {
+    const path = file('enterprise.yaml', BACKPORT);
+    const journal = join(folder, 'run.journal');
+
+    const hunted = await command(['hunt', 'headline', '--kernel', path]);
+    await command(['run', 'headline', '--kernel', path, '--journal', journal]);
+    const verified = await command(['verify', journal]);
+
+    expect(hunted.err).toMatch(/expects nothing under enterprise/);
+    expect(verified).toMatchObject({ status: 0, err: '' });
+  });
+
   it.each([
     ['a base that is no preset', "base: '5.4'\nfeatures: {}\n", /no kernel preset '5.4'/],
     ['a feature that is none', "base: '6.6'\nfeatures: { wc: true }\n", /no kernel feature has this name/],

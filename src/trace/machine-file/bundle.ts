@@ -1,16 +1,20 @@
-// A bundle's machine.json as a machine file: the slots and VMAs as they are when a VM first runs. What its timeline
-// does later (slots deleted, mappings changed) a machine file cannot say; `slotsComplete` tells whether it matters.
+// A bundle's machine.json as a machine file. Its timeline has every call of the VMM with the trace's time, so that
+// slots, VMAs and pages are those of the simulated host, call by call; nothing that KVM computed is in it.
 
 import { z } from 'zod';
-import type { BundleMachine, BundleOperation } from '../bundle/schema.ts';
+import type { Hva } from '../../arch/addresses.ts';
+import type { KernelFeatures } from '../../host/kernel-features.ts';
+import { callOf } from '../bundle/import.ts';
+import { checkLimits } from '../bundle/limits.ts';
+import type { BundleMachine } from '../bundle/schema.ts';
 import { machineSchema } from '../bundle/schema.ts';
 import { checked, hostOf } from './captured.ts';
+import type { TimedCall, TraceCall, TraceMachine } from './machine.ts';
+import { resolveMachine } from './resolve.ts';
 import type { MachineFileInput } from './schema.ts';
+import { machineFileSchema } from './schema.ts';
 
 type Vm = MachineFileInput['vms'][number];
-type Slot = NonNullable<Vm['slots']>[number];
-type Backing = NonNullable<Slot['backing']>;
-type Memslot = Extract<BundleOperation, { op: 'memslot' }>;
 
 /** Processes and threads, which replaying a bundle does not need. */
 const tasksSchema = z.object({
@@ -23,88 +27,68 @@ const tasksSchema = z.object({
 });
 
 /** @throws InputError that names the first field that does not fit */
-export function fromBundle(json: unknown, where: string): MachineFileInput {
+export function fromBundle(json: unknown, where: string): TraceMachine {
   const machine = checked(machineSchema, json, where);
   const tasks = checked(tasksSchema, json, where);
+  checkLimits(machine, where);
   const vms = machine.vms.map((vm, index): Vm => {
     const task = tasks.vms[index];
-    const { slots, complete } = slotsOf(machine, vm.name);
     return {
       name: vm.name,
       ...(task?.pid === undefined ? {} : { pid: task.pid }),
       vcpuThreads: Object.values(task?.vcpuThreads ?? {}),
       vcpus: vm.vcpus,
       ipaBits: vm.ipaBits,
-      slotsComplete: complete,
+      slotsComplete: true,
+      callsComplete: true,
       vgic: vm.vgic,
       capabilities: vm.capabilities.map((name) =>
         name === 'nisv-to-user' ? 'KVM_CAP_ARM_NISV_TO_USER' : name,
       ),
-      slots,
     };
   });
   const host = hostOf(machine.host, machine.host.kernel.pageSize);
-  return { format: 'stagetwo-machine/1', name: machine.name, host, vms };
+  const file = { format: 'stagetwo-machine/1' as const, name: machine.name, host, vms };
+  const resolved = resolveMachine(checked(machineFileSchema, file, where), where);
+  return {
+    ...resolved,
+    vms: resolved.vms.map((vm) => ({ ...vm, calls: callsOf(machine, vm.name, resolved.kernel.features) })),
+  };
 }
 
-function slotsOf(machine: BundleMachine, vm: string): { slots: Slot[]; complete: boolean } {
-  const own = machine.timeline.filter((entry) => entry.vm === vm);
-  const run = own.findIndex(({ op }) => op === 'run');
-  const before = run === -1 ? own : own.slice(0, run);
-  const after = run === -1 ? [] : own.slice(run);
-  const live = new Map<number, Memslot>();
-  for (const entry of before) {
-    if (entry.op !== 'memslot') continue;
-    const free = ![...live.values()].some((other) => overlap(other, entry));
-    if (entry.size === 0) live.delete(entry.slot);
-    else if (live.has(entry.slot) || free) live.set(entry.slot, entry);
-  }
-  const slots = [...live.values()].map((entry): Slot => {
-    const { slot, ipa, size, hva, flags } = entry;
-    const populated = before.some((other) => populates(other, entry));
-    return { slot, ipa, size, hva, ...flags, backing: backingOf(entry, before, populated) };
+/** An entry without a time stands just before the next one of its VM that has one. */
+function callsOf(machine: BundleMachine, vm: string, features: KernelFeatures): TimedCall[] {
+  const calls: TimedCall[] = [];
+  let time = Number.POSITIVE_INFINITY;
+  machine.timeline.forEach((_, fromEnd) => {
+    const index = machine.timeline.length - 1 - fromEnd;
+    const entry = machine.timeline[index];
+    if (entry?.vm !== vm) return;
+    time = entry.t ?? time;
+    const call = traceCallOf(machine, index, features);
+    if (call !== null) calls.push({ after: { time }, call });
   });
-  return { slots, complete: !after.some(({ op }) => op === 'memslot') };
+  return calls.reverse();
 }
 
-const overlap = (a: Memslot, b: Memslot): boolean =>
-  a.slot !== b.slot && a.ipa < b.ipa + b.size && b.ipa < a.ipa + a.size;
-
-/** Stores to every page, or pinning for DMA. */
-function populates(entry: BundleOperation, slot: Memslot): boolean {
-  if (entry.op === 'dma-map') return entry.slot === slot.slot;
-  return (
-    entry.op === 'host-write' && entry.slot === slot.slot && entry.offset === 0 && entry.size >= slot.size
-  );
-}
-
-function backingOf(entry: Memslot, before: readonly BundleOperation[], populated: boolean): Backing {
-  const { backing } = entry;
-  const told = populated ? { populated } : {};
-  const pa = backing.pa === undefined ? {} : { pa: backing.pa };
-  switch (backing.kind) {
-    case 'anon':
-    case 'thp': {
-      const mapped = before.findLast((other) => other.op === 'mmap' && other.hva === entry.hva);
-      const advice = mapped?.op === 'mmap' ? mapped.madvise : undefined;
-      const thp = advice ?? (backing.kind === 'thp' ? 'hugepage' : 'nohugepage');
-      return { kind: 'anon', thp, ...told };
+function traceCallOf(machine: BundleMachine, index: number, features: KernelFeatures): TraceCall | null {
+  const entry = machine.timeline[index];
+  if (entry?.op === 'vfio-open') return { kind: 'pci-command', device: entry.bdf, value: entry.command };
+  if (entry?.op === 'pci-command') return { kind: 'pci-command', device: entry.bdf, value: entry.value };
+  const call = callOf(machine, index, features);
+  switch (call?.kind) {
+    case undefined:
+    case 'mmap-refused':
+    case 'create-vgic':
+      return null;
+    case 'set-memslot':
+      return { ...call, kind: 'memslot', backing: null };
+    case 'mmap': {
+      const { hva, size, prot, backing: vma } = call;
+      const backing = { vma, populated: null, paKnown: true };
+      return { kind: 'mmap', vma: { start: hva, end: (hva + size) as Hva, prot, backing } };
     }
-    case 'hugetlb-2M':
-      return { kind: 'hugetlb', pageSize: 2 ** 21, ...told };
-    case 'vfio-bar': {
-      const flags = backing.vma?.flags;
-      const uncached = flags === undefined ? {} : { allowAnyUncached: flags.includes('??') };
-      return {
-        kind: 'vfio-pci',
-        ...(backing.bdf === undefined ? {} : { device: backing.bdf }),
-        ...pa,
-        ...uncached,
-      };
-    }
-    case 'devmem':
-      return { kind: 'devmem', ...pa };
-    case 'sysfs-resource':
-      return { kind: 'sysfs', ...pa };
+    default:
+      return call;
   }
 }

@@ -22,20 +22,20 @@ export function loadMachineFile(path: string): TraceMachine {
 /** @param where name of the file for errors @throws InputError as `loadMachineFile` */
 export function parseMachineFile(text: string, where: string): TraceMachine {
   const value = parse(text, where);
-  return resolveMachine(checked(machineFileSchema, upgraded(value, where), where), where);
+  const format = formatOf(value);
+  if (format === 'kvm-capture/1') return fromBundle(value, where);
+  const file = format === 'kvm-trace/1' ? fromTraceFile(value, where) : value;
+  if (file !== value || format === 'stagetwo-machine/1')
+    return resolveMachine(checked(machineFileSchema, file, where), where);
+  const known = 'stagetwo-machine/1, kvm-trace/1 and kvm-capture/1';
+  throw new InputError(where, `format: ${JSON.stringify(format) ?? 'is missing'}`, `known are ${known}`);
 }
 
 /** The value that a YAML or JSON file holds. @throws InputError if it cannot be read */
 export const loadValue = (path: string): unknown => parse(readText(path), path);
 
-function upgraded(value: unknown, where: string): unknown {
-  const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
-  if (format === 'kvm-trace/1') return fromTraceFile(value, where);
-  if (format === 'kvm-capture/1') return fromBundle(value, where);
-  if (format === 'stagetwo-machine/1') return value;
-  const known = 'stagetwo-machine/1, kvm-trace/1 and kvm-capture/1';
-  throw new InputError(where, `format: ${JSON.stringify(format) ?? 'is missing'}`, `known are ${known}`);
-}
+const formatOf = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
 
 function parse(text: string, where: string): unknown {
   if (text.trimStart().startsWith('{')) {

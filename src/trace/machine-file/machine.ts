@@ -4,7 +4,7 @@
 import type { Hva, Ipa, Pa } from '../../arch/addresses.ts';
 import type { CpuFeatures } from '../../arch/cpu.ts';
 import type { Granule, Stage2Geometry } from '../../arch/geometry.ts';
-import type { Vgic } from '../../host/calls.ts';
+import type { Vgic, VmmCall } from '../../host/calls.ts';
 import type { KernelFeatures } from '../../host/kernel-features.ts';
 import type { Prot, VmaBacking } from '../../host/vma.ts';
 
@@ -34,7 +34,62 @@ export interface TraceVm {
   readonly capabilities: readonly string[];
   readonly slots: readonly TraceSlot[];
   readonly vmas: readonly TraceVma[];
+  /** What the VMM did later, in its order. */
+  readonly calls: readonly TimedCall[];
+  /** `calls` is all that the VMM did to its memory and its memslots: mappings, its own stores, discards. */
+  readonly callsComplete: boolean;
 }
+
+/** Where in a trace a call stands: before the first event that lies behind it. */
+export type Place =
+  /** Lines of the trace that come before the call. */
+  | { readonly line: number }
+  /** Time of the trace's clock at which the call had returned, in the unit that the trace prints. */
+  | { readonly time: number }
+  /** Faults of the VM (kvm_guest_fault) that were over before the call. */
+  | { readonly fault: number };
+
+export interface TimedCall {
+  readonly after: Place;
+  readonly call: TraceCall;
+}
+
+export type TraceCall =
+  /** KVM_SET_USER_MEMORY_REGION; what is null stays as the slot has it, `size` 0 deletes. */
+  | {
+      readonly kind: 'memslot';
+      readonly slot: number;
+      readonly ipa: Ipa | null;
+      readonly size: number | null;
+      readonly hva: Hva | null;
+      readonly readonly: boolean | null;
+      readonly logDirty: boolean | null;
+      readonly backing: TraceBacking | null;
+    }
+  | { readonly kind: 'mmap'; readonly vma: TraceVma }
+  /** `pages` null: to the end of the slot. */
+  | {
+      readonly kind: 'dirty-log-clear';
+      readonly slot: number;
+      readonly firstPage: number;
+      readonly pages: number | null;
+    }
+  /** The command register of a PCI function; without bit 1, vfio-pci zaps every mapping of its BARs. */
+  | { readonly kind: 'pci-command'; readonly device: string; readonly value: number }
+  | Extract<
+      VmmCall,
+      {
+        readonly kind:
+          | 'munmap'
+          | 'mprotect'
+          | 'madvise'
+          | 'host-write'
+          | 'host-read'
+          | 'dma-map'
+          | 'dirty-log-get'
+          | 'enable-cap';
+      }
+    >;
 
 export interface TraceSlot {
   readonly slot: number;

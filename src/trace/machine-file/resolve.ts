@@ -8,9 +8,11 @@ import { stage2Geometry } from '../../arch/geometry.ts';
 import type { Vgic } from '../../host/calls.ts';
 import type { KernelFeatures } from '../../host/kernel-features.ts';
 import { InputError } from '../input-error.ts';
+import { backingOf } from './backing.ts';
+import { MAX_LOGGED_PAGES, resolveCalls } from './calls.ts';
 import { kernelOf } from './kernel.ts';
-import type { TraceBacking, TraceMachine, TraceSlot, TraceVm, TraceVma } from './machine.ts';
-import type { FileBacking, FileSlot, FileVm, MachineFile } from './schema.ts';
+import type { TraceMachine, TraceSlot, TraceVm, TraceVma } from './machine.ts';
+import type { FileSlot, FileVm, MachineFile } from './schema.ts';
 
 /** @throws InputError that names the field */
 export function resolveMachine(file: MachineFile, where: string): TraceMachine {
@@ -86,6 +88,8 @@ function vmOf(
     capabilities: vm.capabilities,
     slots,
     vmas: sorted,
+    calls: resolveCalls(vm.calls, { features, pageSize: geometry.granule, where, at: `${at}.calls` }),
+    callsComplete: vm.callsComplete,
   };
 }
 
@@ -115,40 +119,14 @@ function slotOf(
   };
 }
 
-/** A shared file in memory behaves as RAM whose pages nobody knows; smaps does not tell them apart for KVM. */
-function backingOf(backing: FileBacking, features: KernelFeatures): TraceBacking {
-  switch (backing.kind) {
-    case 'anon':
-      return { vma: { kind: 'anon', thp: backing.thp }, populated: backing.populated ?? null, paKnown: true };
-    case 'shmem':
-      return { vma: { kind: 'anon', thp: 'default' }, populated: backing.populated ?? null, paKnown: true };
-    case 'hugetlb': {
-      const { pageSize } = backing;
-      return { vma: { kind: 'hugetlb', pageSize }, populated: backing.populated ?? null, paKnown: true };
-    }
-    default:
-      return {
-        vma: {
-          kind: 'pfnmap',
-          driver: backing.kind,
-          device: backing.device ?? null,
-          pa: (backing.pa ?? 0) as Pa,
-          allowAnyUncached:
-            backing.allowAnyUncached ?? (backing.kind === 'vfio-pci' && features.vfioPciAllowsAnyUncached),
-          cacheable: backing.cacheable,
-          fileOffset: 0,
-        },
-        populated: null,
-        paKnown: backing.pa !== undefined,
-      };
-  }
-}
-
 function checkSlots(slots: readonly TraceSlot[], geometry: Stage2Geometry, where: string, at: string): void {
-  slots.forEach(({ ipa, size, slot, hva }, index) => {
+  slots.forEach(({ ipa, size, slot, hva, logDirty }, index) => {
     const path = `${at}.slots.${index}`;
     if (size === 0 || size % geometry.granule !== 0 || ipa % geometry.granule !== 0) {
       refuse(where, path, `ipa and size have to be multiples of ${geometry.granule}, size more than 0`);
+    }
+    if (logDirty && size / geometry.granule > MAX_LOGGED_PAGES) {
+      refuse(where, `${path}.size`, `a dirty log of more than ${MAX_LOGGED_PAGES} pages`);
     }
     if (hva !== null && hva % geometry.granule !== 0) refuse(where, `${path}.hva`, 'is not page-aligned');
     if (ipa + size > 2 ** geometry.ipaBits) refuse(where, path, `ends beyond 2^${geometry.ipaBits}`);

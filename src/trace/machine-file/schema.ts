@@ -2,6 +2,8 @@
 // exist are refused, so that a misspelt one is not taken for one left out.
 
 import { z } from 'zod';
+import { backing, prot } from './backing-schema.ts';
+import { callSchema } from './call-schema.ts';
 import { numberField } from './numbers.ts';
 
 const PAGE_SIZES = [4096, 16384, 65536] as const;
@@ -12,29 +14,6 @@ const pageSize = numberField.transform((value, context) => {
   context.addIssue({ code: 'custom', message: 'expected 4K, 16K or 64K' });
   return z.NEVER;
 });
-
-const backing = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('anon'),
-    thp: z.enum(['nohugepage', 'hugepage', 'default']).default('default'),
-    populated: z.boolean().optional(),
-  }),
-  z.strictObject({ kind: z.literal('shmem'), populated: z.boolean().optional() }),
-  z.strictObject({
-    kind: z.literal('hugetlb'),
-    pageSize: numberField,
-    populated: z.boolean().optional(),
-  }),
-  z.strictObject({
-    kind: z.enum(['vfio-pci', 'vfio-platform', 'devmem', 'sysfs']),
-    device: z.string().optional(),
-    pa: numberField.optional(),
-    allowAnyUncached: z.boolean().optional(),
-    cacheable: z.boolean().default(false),
-  }),
-]);
-
-const prot = z.enum(['none', 'read', 'read-write']);
 
 const slot = z.strictObject({
   slot: z.number().int().min(0).optional(),
@@ -69,6 +48,8 @@ const vm = z.strictObject({
   capabilities: z.array(z.string()).default([]),
   slots: z.array(slot).default([]),
   vmas: z.array(vma).default([]),
+  calls: z.array(callSchema).max(100_000).default([]),
+  callsComplete: z.boolean().default(false),
 });
 
 const cpu = z.strictObject({
@@ -102,4 +83,3 @@ export type MachineFile = z.infer<typeof machineFileSchema>;
 export type MachineFileInput = z.input<typeof machineFileSchema>;
 export type FileVm = MachineFile['vms'][number];
 export type FileSlot = FileVm['slots'][number];
-export type FileBacking = z.infer<typeof backing>;

@@ -82,6 +82,13 @@ export function textHash(text: string): number {
   return hash;
 }
 
+/** `textHash` of the bytes [start, end). */
+export function bytesHash(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0;
+  for (let at = start; at < end; at += 1) hash = (hash * 31 + (bytes[at] as number)) | 0;
+  return hash;
+}
+
 /** A decimal number of at most 15 digits; -1 for anything else. */
 export function decimal(bytes: Uint8Array, start: number, end: number): number {
   if (end <= start || end - start > 15) return -1;

@@ -3,6 +3,8 @@
 // arch/arm64/kvm/trace_arm.h). Everything else of a trace is counted and passed by.
 
 import { textHash } from './bytes.ts';
+import type { Step } from './layout.ts';
+import { compileLayout } from './layout.ts';
 
 export type EventName =
   | 'kvm_entry'
@@ -49,6 +51,11 @@ export interface EventSpec {
   readonly values?: Readonly<Record<string, { readonly field: number; readonly value: number }>>;
   /** Field of a second number that no word introduces: `range: start -- end`. */
   readonly second?: number;
+  /**
+   * TP_printk as most lines have it: `{pc}` is a hexadecimal number, `{len:d}` a decimal, `{type:w}` one of the words
+   * of `values`, `*` a word of no meaning. A line in another form is read by its words.
+   */
+  readonly print?: string;
 }
 
 const PC: FieldSpec = { name: 'pc', kind: 'word', words: ['pc', 'vcpu_pc', 'PC'] };
@@ -60,7 +67,7 @@ const RANGE: readonly FieldSpec[] = [
 const HVA: FieldSpec = { name: 'hva', kind: 'address', words: ['hva'] };
 
 export const CATALOGUE: readonly EventSpec[] = [
-  { name: 'kvm_entry', fields: [PC] },
+  { name: 'kvm_entry', fields: [PC], print: 'PC: 0x{pc}' },
   {
     name: 'kvm_exit',
     fields: [
@@ -76,6 +83,7 @@ export const CATALOGUE: readonly EventSpec[] = [
       ILLEGAL: { field: 0, value: 3 },
       HYP_GONE: { field: 0, value: 0xbadca11 },
     },
+    print: '{type:w}: HSR_EC: 0x{ec} (*), PC: 0x{pc}',
   },
   {
     name: 'kvm_guest_fault',
@@ -85,6 +93,7 @@ export const CATALOGUE: readonly EventSpec[] = [
       { name: 'far', kind: 'word', words: ['hxfar', 'far'] },
       PC,
     ],
+    print: 'ipa 0x{ipa}, hsr 0x{esr}, hxfar 0x{far}, pc 0x{pc}',
   },
   { name: 'kvm_access_fault', fields: [{ name: 'ipa', kind: 'bare-address', words: ['IPA', 'ipa'] }] },
   {
@@ -100,6 +109,7 @@ export const CATALOGUE: readonly EventSpec[] = [
       read: { field: 0, value: 1 },
       write: { field: 0, value: 2 },
     },
+    print: 'mmio {type:w} len {len:d} gpa 0x{gpa} val 0x{val}',
   },
   {
     name: 'kvm_mmio_nisv',
@@ -116,8 +126,14 @@ export const CATALOGUE: readonly EventSpec[] = [
       { name: 'reason', kind: 'count', words: ['reason'], optional: true },
       { name: 'errno', kind: 'decimal', words: ['errno', 'restart', 'error'], optional: true },
     ],
+    print: 'reason * ({reason:d})',
   },
-  { name: 'kvm_unmap_hva_range', fields: RANGE, second: 1 },
+  {
+    name: 'kvm_unmap_hva_range',
+    fields: RANGE,
+    second: 1,
+    print: 'mmu notifier unmap range: 0x{start} -- 0x{end}',
+  },
   { name: 'kvm_unmap_hva', fields: [HVA] },
   { name: 'kvm_set_spte_hva', fields: [HVA] },
   { name: 'kvm_age_hva', fields: RANGE, second: 1 },
@@ -133,12 +149,16 @@ export interface Meaning {
 /** A catalogue entry as the byte parser looks it up. */
 export interface Compiled {
   readonly spec: EventSpec;
+  /** `spec.name` in ASCII. */
+  readonly name: Uint8Array;
   /** Position in `CATALOGUE`. */
   readonly index: number;
   /** By hash of the word. */
   readonly words: ReadonlyMap<number, Meaning>;
   /** Bits of the fields that have to be there. */
   readonly required: number;
+  /** `print`, step by step; empty without one. */
+  readonly layout: readonly Step[];
 }
 
 function compile(spec: EventSpec, index: number): Compiled {
@@ -151,12 +171,19 @@ function compile(spec: EventSpec, index: number): Compiled {
     (bits, { optional }, at) => bits | (optional === true ? 0 : 1 << at),
     0,
   );
-  return { spec, index, words, required };
+  const layout = spec.print === undefined ? [] : compileLayout(spec.print, spec.fields);
+  return { spec, name: new TextEncoder().encode(spec.name), index, words, required, layout };
 }
 
-/** By hash of the name; the caller compares the name itself. */
-export const EVENTS: ReadonlyMap<number, Compiled> = new Map(
-  CATALOGUE.map((spec, index) => [textHash(spec.name), compile(spec, index)]),
+const EVENTS: readonly Compiled[] = CATALOGUE.map(compile);
+
+/** The events whose name has so many letters. */
+export const EVENTS_BY_LENGTH: readonly (readonly Compiled[] | undefined)[] = Array.from(
+  { length: 1 + Math.max(...EVENTS.map(({ name }) => name.length)) },
+  (_, length) => {
+    const events = EVENTS.filter(({ name }) => name.length === length);
+    return events.length === 0 ? undefined : events;
+  },
 );
 
 export const MAX_FIELDS = 4;

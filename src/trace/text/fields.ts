@@ -69,7 +69,7 @@ export function readFields(
         if (problem !== null) return problem;
         field = -1;
       }
-    } else if (isDigit(byte) || (byte === DASH && isDigit(bytes[at + 1] as number))) {
+    } else if (isDigit(byte) || (byte === DASH && at + 1 < end && isDigit(bytes[at + 1] as number))) {
       // `name=0x10 (16)`: the option `fields` repeats a number in decimal.
       const repeats = open && field === -1;
       if (field === -1 && !repeats && event.spec.second !== undefined && values.present === 1) {
@@ -92,13 +92,42 @@ export function readFields(
   return (values.present & event.required) === event.required ? orderProblem(values, event) : 'field-missing';
 }
 
+/**
+ * Reads `name: value` fields as perf trace prints them: decimal, 64 bits with their sign, and without those that are
+ * zero. What libtraceevent prints in their place is read, too.
+ */
+export function readNamedFields(
+  values: Values,
+  event: Compiled,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): FieldProblem | null {
+  isNamed = true;
+  const problem = readFields(values, event, bytes, start, end);
+  isNamed = false;
+  if (problem !== null && problem !== 'field-missing') return problem;
+  if (values.present === 0) return 'field-missing';
+  event.spec.fields.forEach((_, field) => {
+    if ((values.present & (1 << field)) === 0) put(values, field, 0, 0);
+  });
+  return orderProblem(values, event);
+}
+
+/** A number without 0x is decimal, whatever its field. */
+let isNamed = false;
+
 /** A word may hold dashes inside, as `unsatisfied-read`. Leaves its hash in `scan`. */
 function endOfWord(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   let hash = 0;
   for (; at < end; at += 1) {
     const byte = bytes[at] as number;
-    if (!isWord(byte) && (byte !== DASH || at === start || !isLetter(bytes[at + 1] as number))) break;
+    if (
+      !isWord(byte) &&
+      (byte !== DASH || at === start || at + 1 >= end || !isLetter(bytes[at + 1] as number))
+    )
+      break;
     hash = (hash * 31 + byte) | 0;
   }
   scan.hash = hash;
@@ -125,7 +154,8 @@ const ALL_ONES = 0xffff_ffff;
 
 /** Reads a number into `scan`. */
 function readNumber(bytes: Uint8Array, start: number, end: number, kind: FieldKind): FieldProblem | null {
-  const prefixed = bytes[start] === 0x30 && ((bytes[start + 1] as number) | 0x20) === 0x78;
+  const prefixed = start + 1 < end && bytes[start] === 0x30 && ((bytes[start + 1] as number) | 0x20) === 0x78;
+  if (!prefixed && isNamed) return readSigned(bytes, start, end, kind);
   if ((kind === 'decimal' || kind === 'count') && !prefixed) return readDecimal(bytes, start, end, kind);
   let at = prefixed ? start + 2 : start;
   const first = at;
@@ -189,4 +219,42 @@ function readDecimal(
   }
   if (negative && kind === 'count') return 'not-a-number';
   return value >= MAX_DECIMAL ? 'number-too-large' : null;
+}
+
+/** A decimal number of 64 bits; a negative one is in two's complement, but for a field with a sign of its own. */
+function readSigned(bytes: Uint8Array, start: number, end: number, kind: FieldKind): FieldProblem | null {
+  const negative = bytes[start] === DASH;
+  let at = negative ? start + 1 : start;
+  let hi = 0;
+  let lo = 0;
+  for (; at < end && isDigit(bytes[at] as number); at += 1) {
+    lo = lo * 10 + ((bytes[at] as number) - 0x30);
+    hi = Math.min(2 ** 32, hi * 10 + Math.floor(lo / 2 ** 32));
+    lo %= 2 ** 32;
+  }
+  scan.at = at;
+  if (at < end && isWord(bytes[at] as number)) {
+    scan.at = endOfWord(bytes, Math.max(at, start + 1), end);
+    return 'not-a-number';
+  }
+  if (hi >= 2 ** 32 || (negative && hi >= 2 ** 31)) return 'number-too-large';
+  if (negative) {
+    hi = (~hi + (lo === 0 ? 1 : 0)) >>> 0;
+    lo = -lo >>> 0;
+  }
+  return keepSigned(kind, hi, lo);
+}
+
+/** An int, such as an errno, comes with or without the upper half of its sign. */
+function keepSigned(kind: FieldKind, hi: number, lo: number): FieldProblem | null {
+  if (kind === 'decimal') {
+    if (hi !== 0 && hi !== ALL_ONES) return 'number-too-large';
+    scan.hi = 0;
+    scan.lo = lo >= 2 ** 31 ? lo - 2 ** 32 : lo;
+    return null;
+  }
+  if (tooLarge(kind, hi) || (kind === 'count' && lo >= MAX_DECIMAL)) return 'number-too-large';
+  scan.hi = kind === 'esr' && hi === ALL_ONES ? 0 : hi;
+  scan.lo = lo;
+  return null;
 }

@@ -1,13 +1,16 @@
 // One line of a trace: understood with its fields, passed by with the reason, or rejected with what is wrong. Works
-// on bytes and fills one object that is used again for the next line; ftrace, trace-cmd and perf script alike.
+// on bytes and fills one object that is used again for the next line; ftrace, trace-cmd, perf script and perf trace alike.
 
-import { asciiOf, COLON, CR, isBlank, isDigit, isWord, LESS, skipBlanks, standsAt, textOf } from './bytes.ts';
-import type { Compiled, EventName } from './catalogue.ts';
-import { EVENTS } from './catalogue.ts';
-import type { FieldProblem, Values } from './fields.ts';
-import { emptyValues, readFields } from './fields.ts';
+import { asciiOf, CR, isBlank, isWord, skipBlanks, standsAt, textOf } from './bytes.ts';
+import { readCallPrefix } from './call-prefix.ts';
+import type { Compiled } from './catalogue.ts';
+import type { TextProblem } from './event-text.ts';
+import type { Values } from './fields.ts';
+import { emptyValues } from './fields.ts';
 import type { Prefix, PrefixReader } from './prefix.ts';
 import { createPrefixReader, emptyPrefix } from './prefix.ts';
+import type { Repeats } from './repeats.ts';
+import { createRepeats } from './repeats.ts';
 
 export type SkipReason =
   | 'blank'
@@ -19,10 +22,9 @@ export type SkipReason =
   | 'other-subsystem';
 
 export type RejectReason =
-  | FieldProblem
+  | TextProblem
   | 'no-timestamp-or-task'
   | 'longer-than-64-KiB'
-  | 'cut-short'
   | 'later-than-the-damage';
 
 export interface Line {
@@ -33,13 +35,19 @@ export interface Line {
   event: Compiled | null;
   readonly prefix: Prefix;
   readonly prefixes: PrefixReader;
-  readonly values: Values;
+  readonly repeats: Repeats;
+  /** Fields of the event, valid until the next line. */
+  values: Values;
   /** Name of the event; empty where there is none. */
   nameStart: number;
   nameEnd: number;
+  /** Of a name that is not understood. */
   nameHash: number;
   bytes: Uint8Array;
+  view: DataView;
 }
+
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 export const emptyLine = (): Line => ({
   outcome: 'skipped',
@@ -48,18 +56,23 @@ export const emptyLine = (): Line => ({
   event: null,
   prefix: emptyPrefix(),
   prefixes: createPrefixReader(),
+  repeats: createRepeats(),
   values: emptyValues(),
   nameStart: 0,
   nameEnd: 0,
   nameHash: 0,
-  bytes: new Uint8Array(0),
+  bytes: NO_BYTES,
+  view: new DataView(NO_BYTES.buffer),
 });
 
 const HASH = 0x23;
 
 /** Reads the line [start, end), without its line feed, into `line`. */
 export function readLine(line: Line, bytes: Uint8Array, start: number, end: number): void {
-  line.bytes = bytes;
+  if (bytes !== line.bytes) {
+    line.bytes = bytes;
+    line.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
   line.event = null;
   line.skip = null;
   line.reject = null;
@@ -75,13 +88,29 @@ export function readLine(line: Line, bytes: Uint8Array, start: number, end: numb
     skip(line, 'header');
     return;
   }
-  if (!line.prefixes.read(line.prefix, bytes, start, last)) {
+  const isPrefixed =
+    line.prefixes.read(line.prefix, bytes, line.view, start, last) ||
+    readCallPrefix(line.prefix, bytes, start, last);
+  if (!isPrefixed) {
     const reason = passedBy(bytes, start, last);
     if (reason === null) reject(line, 'no-timestamp-or-task');
     else skip(line, reason);
     return;
   }
-  readEvent(line, bytes, line.prefix.textStart, last);
+  readEvent(line, last);
+}
+
+function readEvent(line: Line, end: number): void {
+  const { textStart } = line.prefix;
+  const reading = line.repeats.read(line.bytes, line.view, textStart, end);
+  line.event = reading.event;
+  line.skip = reading.skip;
+  line.reject = reading.reject;
+  line.values = reading.values;
+  line.nameStart = textStart + reading.nameStart;
+  line.nameEnd = textStart + reading.nameEnd;
+  line.nameHash = reading.nameHash;
+  line.outcome = reading.event !== null ? 'understood' : reading.skip !== null ? 'skipped' : 'rejected';
 }
 
 function skip(line: Line, reason: SkipReason): void {
@@ -110,63 +139,6 @@ function isFrame(bytes: Uint8Array, start: number, end: number): boolean {
   while (at < end && isWord(bytes[at] as number)) at += 1;
   return at - start >= 8 && at < end && isBlank(bytes[at] as number) && bytes[end - 1] === 0x29;
 }
-
-function readEvent(line: Line, bytes: Uint8Array, from: number, end: number): void {
-  let start = skipBlanks(bytes, from, end);
-  let at = endOfName(bytes, start, end);
-  // perf script: the sampling period may stand before the event, and the subsystem with a colon.
-  if (at < end && isBlank(bytes[at] as number) && allDigits(bytes, start, at)) {
-    start = skipBlanks(bytes, at, end);
-    at = endOfName(bytes, start, end);
-  }
-  const inSubsystem = at + 1 < end && bytes[at] === COLON && isWord(bytes[at + 1] as number);
-  if (inSubsystem) {
-    start = at + 1;
-    at = endOfName(bytes, start, end);
-  }
-  if (at === start || bytes[at] !== COLON || bytes[start] === LESS) {
-    skip(line, 'function-or-marker');
-    return;
-  }
-  line.nameStart = start;
-  line.nameEnd = at;
-  line.nameHash = lastHash;
-  const event = EVENTS.get(line.nameHash);
-  if (event === undefined || !isNamed(bytes, start, at, event.spec.name)) {
-    skip(line, standsAt(bytes, start, at, 'kvm_') ? 'other-kvm-event' : 'other-subsystem');
-    return;
-  }
-  const problem = readFields(line.values, event, bytes, at + 1, end);
-  if (problem === null && line.values.present !== 0) {
-    line.outcome = 'understood';
-    line.event = event;
-  } else {
-    reject(line, problem ?? 'field-missing');
-  }
-}
-
-/** Hash of the name that `endOfName` went over last. */
-let lastHash = 0;
-
-function endOfName(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  let hash = 0;
-  for (; at < end; at += 1) {
-    const byte = bytes[at] as number;
-    if (!isWord(byte)) break;
-    hash = (hash * 31 + byte) | 0;
-  }
-  lastHash = hash;
-  return at;
-}
-
-function allDigits(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at += 1) if (!isDigit(bytes[at] as number)) return false;
-  return end > start;
-}
-
-const isNamed = (bytes: Uint8Array, start: number, end: number, name: EventName): boolean =>
-  end - start === name.length && standsAt(bytes, start, end, name);
 
 /** Name of the event, also of one that is passed by; '' where the line has none. */
 export const eventNameOf = (line: Line): string =>

@@ -19,6 +19,7 @@ import {
   SLASH,
   SPACE,
 } from './bytes.ts';
+import { copyWords, sameWords, WORD } from './words.ts';
 
 /** Where the columns of a line stand; -1 for a column that is not there. Reused from line to line. */
 export interface Prefix {
@@ -50,18 +51,19 @@ export const emptyPrefix = (): Prefix => ({
 });
 
 /** Linux's pid_max on 64-bit systems, and the largest NR_CPUS of any configuration. */
-const MAX_PID = 2 ** 22;
-const MAX_CPU = 65_535;
+export const MAX_PID = 2 ** 22;
+export const MAX_CPU = 65_535;
 
 /** Longest timestamp: seconds and nanoseconds of 64 bits, or latency with a mark. */
 const MAX_TIME = 32;
 
 /** How far right of the line's start a timestamp can stand: no comm has more than 15 bytes. */
-const MAX_PREFIX = 256;
+export const MAX_PREFIX = 256;
 
 /** The columns before the timestamp as an earlier line had them: most lines of a trace repeat those of another. */
 interface Remembered {
-  readonly bytes: Uint8Array;
+  /** Its bytes by fours, the last four where they end. */
+  readonly words: Int32Array;
   length: number;
   readonly prefix: Prefix;
 }
@@ -70,21 +72,22 @@ interface Remembered {
 const REMEMBERED = 4;
 
 export interface PrefixReader {
-  /** Finds the columns of the line [start, end); false where it has no timestamp after a task. */
-  read(into: Prefix, bytes: Uint8Array, start: number, end: number): boolean;
+  /** Finds the columns of the line [start, end); false where it has no timestamp after a task. `view` is of `bytes`. */
+  read(into: Prefix, bytes: Uint8Array, view: DataView, start: number, end: number): boolean;
 }
 
 /** A reader remembers columns from line to line; what it finds does not depend on what it remembers. */
 export function createPrefixReader(): PrefixReader {
   const remembered = Array.from(
     { length: REMEMBERED },
-    (): Remembered => ({ bytes: new Uint8Array(MAX_PREFIX), length: 0, prefix: emptyPrefix() }),
+    (): Remembered => ({ words: new Int32Array(MAX_PREFIX / WORD), length: 0, prefix: emptyPrefix() }),
   );
   let next = 0;
   return {
-    read(into, bytes, start, end) {
-      for (const known of remembered) {
-        if (!begins(known, bytes, start, end)) continue;
+    read(into, bytes, view, start, end) {
+      for (let index = 0; index < REMEMBERED; index += 1) {
+        const known = remembered[index] as Remembered;
+        if (!begins(known, view, start, end)) continue;
         const timeStart = start + known.length;
         const timeEnd = endOfTime(bytes, timeStart, end);
         if (timeEnd === -1) break;
@@ -98,27 +101,20 @@ export function createPrefixReader(): PrefixReader {
       const length = into.timeStart - start;
       const slot = remembered[next] as Remembered;
       next = (next + 1) % REMEMBERED;
-      slot.bytes.set(bytes.subarray(start, start + length));
-      slot.length = length;
+      remember(slot, view, start, length);
       shift(slot.prefix, into, -start);
       return true;
     },
   };
 }
 
-/** From the right, where lines of one task differ: the flags. */
-function begins(
-  { bytes: known, length }: Remembered,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): boolean {
-  if (length === 0 || start + length >= end) return false;
-  for (let at = length - 1; at >= 0; at -= 1) {
-    if (known[at] !== bytes[start + at]) return false;
-  }
-  return true;
+function remember(slot: Remembered, view: DataView, start: number, length: number): void {
+  slot.length = length < WORD ? 0 : length;
+  if (slot.length > 0) copyWords(slot.words, view, start, length);
 }
+
+const begins = ({ words, length }: Remembered, view: DataView, start: number, end: number): boolean =>
+  length > 0 && start + length < end && sameWords(words, view, start, length);
 
 /** Where the plain timestamp ends that begins at `start`; -1 if there is none, or one with a mark. */
 function endOfTime(bytes: Uint8Array, start: number, end: number): number {

@@ -61,13 +61,14 @@ describe('a machine file', () => {
     expect(vms[0]).toMatchObject({ slotsComplete: false, vgic: { version: 2, gicc: 0x801_0000 } });
   });
 
-  it("may be a bundle's machine.json: threads, and slots as they are at the first KVM_RUN", () => {
+  it("may be a bundle's machine.json: threads, and every call of the VMM with its time", () => {
     const { vms } = fixtureMachine('twovm');
     expect(vms.map(({ pid, vcpuThreads }) => [pid, vcpuThreads])).toEqual([
       [507, [507]],
       [509, [509]],
     ]);
-    expect(vms[0]?.slots[0]?.backing).not.toBeNull();
+    expect(vms[0]).toMatchObject({ slotsComplete: true, callsComplete: true });
+    expect(vms[0]?.calls.slice(0, 2).map(({ call }) => call.kind)).toEqual(['mmap', 'memslot']);
   });
 
   it.each([
@@ -92,6 +93,14 @@ describe('a machine file', () => {
     ['vms.0.slots.0.hva', -1, /vms.0.slots.0.hva/],
     ['vms.0.vmas.0.end', 0x1000, /the VMA ends before it starts/],
     ['vms.0.vmas.0.backing.kind', 'gpu', /vms.0.vmas.0.backing.kind/],
+    ['vms.0.calls', [{ op: 'memslot', slot: 0 }], /vms.0.calls.0.after/],
+    ['vms.0.calls', [{ op: 'munmap', after: { line: 1 }, start: 8192, end: 4096 }], /ends before it starts/],
+    [
+      'vms.0.calls',
+      [{ op: 'host-write', after: { line: 1 }, start: 0, end: '1T' }],
+      /vms.0.calls.0: so far the VMM touches 268435456 pages/,
+    ],
+    ['vms.0.slots.0', { ipa: 0, size: '1T', logDirty: true }, /vms.0.slots.0.size: a dirty log of more/],
     ['format', 'stagetwo-machine/2', /known are stagetwo-machine\/1/],
   ])('refuses %s = %j', (path, value, message) => {
     const text = changed(path, value);

@@ -19,6 +19,9 @@ const SEEDS: readonly string[] = [
     'len 4 gpa 0x9000018 val 0x0',
   '   CPU 1/KVM 4200/4243 [005] 12345.678901:  1 kvm:kvm_guest_fault: ipa 0x1c010000 hsr 0x93800006 ' +
     'hxfar 0xffff8000f80100a8 pc 0x802c21c8',
+  '     0.012 (         ): CPU 0/KVM/4242 kvm:kvm_guest_fault(vcpu_pc: -281474840481340, hsr: 2474639366, ' +
+    'hxfar: 4160815272, ipa: 469827584)',
+  '     0.034 CPU 0/KVM/4242 kvm:kvm_userspace_exit(errno: -14)',
   'CPU:3 [LOST 12 EVENTS]',
 ];
 

@@ -59,6 +59,66 @@ describe('a line of a trace', () => {
   });
 });
 
+describe('perf trace, which prints an event as a call,', () => {
+  const call = (text: string): string => `     0.012 CPU 0/KVM/4242 kvm:${text}`;
+
+  it('says which task met it how many milliseconds after the start', () => {
+    const text =
+      'kvm_guest_fault(vcpu_pc: -281474840481340, hsr: 2474639366, hxfar: 4160815272, ipa: 469827584)';
+    expect(parseRecord(call(text))).toEqual({
+      comm: 'CPU 0/KVM',
+      pid: 4242,
+      tgid: null,
+      cpu: null,
+      flags: null,
+      time: '0.012',
+      event: 'kvm_guest_fault',
+      fields: { ipa: 0x1c01_0000n, esr: 0x9380_0006n, far: 0xf801_00a8n, pc: 0xffff_0000_081e_b1c4n },
+    });
+  });
+
+  it.each([
+    ['a duration', '     0.012 (         ): CPU 0/KVM/4242 kvm:kvm_entry(vcpu_pc: 1073741824)'],
+    ['a duration that is known', '     0.012 ( 0.003 ms): CPU 0/KVM/4242 kvm:kvm_entry(vcpu_pc: 1073741824)'],
+    ['a CPU', '     0.012 [005] CPU 0/KVM/4242 kvm:kvm_entry(vcpu_pc: 1073741824)'],
+    ['hexadecimal fields', '     0.012 CPU 0/KVM/4242 kvm:kvm_entry(vcpu_pc: 0x40000000)'],
+    ['the text of TP_printk', '     0.012 CPU 0/KVM/4242 kvm:kvm_entry(PC: 0x0000000040000000)'],
+  ])('with %s', (_what, text) => {
+    const fields = { pc: 0x4000_0000n };
+    expect(parseRecord(text)).toMatchObject({ comm: 'CPU 0/KVM', pid: 4242, time: '0.012', fields });
+  });
+
+  it('leaves out what is zero', () => {
+    const fault = 'kvm_guest_fault(vcpu_pc: 64, hsr: 2181038085)';
+    expect(parseRecord(call(fault))?.fields).toEqual({ ipa: 0n, esr: 0x8200_0005n, far: 0n, pc: 64n });
+    expect(parseRecord(call('kvm_exit(vcpu_pc: 64)'))?.fields).toEqual({ type: 0n, ec: 0n, pc: 64n });
+  });
+
+  it.each([
+    ['kvm_userspace_exit(reason: 6)', { reason: 6n, errno: 0n }],
+    ['kvm_userspace_exit(errno: -14)', { reason: 0n, errno: -14n }],
+    ['kvm_userspace_exit(errno: 4294967282)', { reason: 0n, errno: -14n }],
+    ['kvm_mmio(type: 2, len: 4, gpa: 150994968, val: 40)', { type: 2n, len: 4n, gpa: 0x900_0018n, val: 40n }],
+    ['kvm_unmap_hva_range(start: 4096, end: 8192)', { start: 4096n, end: 8192n }],
+  ])('%s', (text, fields) => {
+    expect(parseRecord(call(text))?.fields).toEqual(fields);
+  });
+
+  it.each([
+    ['kvm_entry(vcpu_pc: 1073', 'cut-short'],
+    ['kvm_entry()', 'field-missing'],
+    ['kvm_entry(vcpu_pc: 18446744073709551616)', 'number-too-large'],
+    ['kvm_mmio(type: -1)', 'number-too-large'],
+  ])('%s is rejected', (text, reason) => {
+    expect(read(call(text))).toEqual({ outcome: 'rejected', reason });
+  });
+
+  it('has other events, too', () => {
+    expect(read(call('kvm_timer_update_irq(irq: 27)')).reason).toBe('other-kvm-event');
+    expect(read('     0.012 bash/12 syscalls:sys_enter_openat(dfd: CWD)').reason).toBe('other-subsystem');
+  });
+});
+
 describe('the text of an event', () => {
   it.each([
     ['as TP_printk has it', 'ipa 0x1c010000, hsr 0x93800006, hxfar 0xf80100a8, pc 0x802c21c8'],

@@ -9,7 +9,8 @@ import { levelSize } from '../../../arch/geometry.ts';
 import type { TraceFault } from './fault.ts';
 import type { UnknownReason, Verdict } from './report.ts';
 import { PREDICTED, surprising, unknown } from './report.ts';
-import type { VmWorld, World, WorldSlot } from './world.ts';
+import type { WorldSlot } from './slots.ts';
+import type { VmWorld, World } from './world.ts';
 import { sizeIsOpen, slotOf, stateOf, windowOf } from './world.ts';
 
 export interface Found {
@@ -47,7 +48,7 @@ export function tableKey(granule: 4096 | 16384 | 65536, ipa: number, level: Leve
 
 export function examine(world: World, vm: VmWorld, fault: TraceFault, around: Circumstances): Verdict {
   const { ipa, status } = fault.fault;
-  if (ipa >= 2 ** vm.facts.geometry.ipaBits) {
+  if (ipa >= vm.ipaEnd) {
     const answered = world.machine.kernel.features.ipaSizeInjection;
     return answered ? surprising('ipa-beyond-vm', 'no event') : PREDICTED;
   }
@@ -122,7 +123,9 @@ function hinges(
   if (status.kind === 'permission') {
     return needs === 'write' && vm.readMapped.has(page) ? 'page-state' : null;
   }
-  const open = sizeIsOpen(world, slot, ipa) && !vm.windows.has(windowOf(world, ipa));
+  // With every call told, whether the host has a huge page follows from them as its kernel would decide it.
+  const open =
+    !vm.facts.callsComplete && sizeIsOpen(world, slot, ipa) && !vm.windows.has(windowOf(world, ipa));
   return open && level === PAGE && status.kind === 'translation' ? 'leaf-size' : null;
 }
 

@@ -32,7 +32,7 @@ export function beginFault(replay: Replay, run: VcpuRun | null, line: Line): voi
   vm.fromStart ??= status.kind === 'translation' && status.level === geometry.startLevel;
   const around = { raced: isRaced(replay, run, ipa), lost: replay.lost > 0 };
   const verdict = examine(replay.world, vm, fault, around);
-  const reachable = ipa < 2 ** geometry.ipaBits;
+  const reachable = ipa < vm.ipaEnd;
   if (verdict.class !== 'predicted' && reachable) repair(replay.world, vm, fault);
   run.pending = { fault, verdict, seen: null, notified: false };
 }
@@ -58,6 +58,7 @@ export function finish(replay: Replay, run: VcpuRun, ending: Outcome): void {
   const { pending, vcpu } = run;
   if (pending === null) return;
   run.pending = null;
+  vcpu.vm.faultsOver += 1;
   const { fault, notified: hit } = pending;
   const seen = pending.seen ?? ending;
   const { vm } = vcpu;

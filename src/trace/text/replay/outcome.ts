@@ -5,7 +5,8 @@ import type { Outcome } from './host-outcome.ts';
 import { describeOutcome } from './host-outcome.ts';
 import type { Verdict } from './report.ts';
 import { PREDICTED, surprising, unknown } from './report.ts';
-import type { VmWorld, WorldSlot } from './world.ts';
+import type { WorldSlot } from './slots.ts';
+import type { VmWorld } from './world.ts';
 
 /** Which kinds of events the trace has shown so far, anywhere: an event that is not recorded proves nothing. */
 export interface Recorded {
@@ -16,11 +17,15 @@ export interface Recorded {
 export interface Comparison {
   readonly vm: VmWorld;
   readonly fault: TraceFault;
-  readonly slot: WorldSlot | undefined;
   readonly recorded: Recorded;
 }
 
-export function compareOutcomes(predicted: Outcome, seen: Outcome, facts: Comparison): Verdict {
+export function compareOutcomes(
+  predicted: Outcome,
+  seen: Outcome,
+  facts: Comparison,
+  slot: WorldSlot | undefined,
+): Verdict {
   if (seen.kind === 'unseen') return PREDICTED;
   if (predicted.kind === 'mmio' && seen.kind === 'mmio') return compareMmio(predicted, seen, facts.vm);
   if (predicted.kind === 'failed' && seen.kind === 'failed') {
@@ -29,13 +34,14 @@ export function compareOutcomes(predicted: Outcome, seen: Outcome, facts: Compar
   if (predicted.kind === 'exited' && seen.kind === 'exited' && predicted.reason === seen.reason)
     return PREDICTED;
   if (predicted.kind === 'reentered' && seen.kind === 'reentered') return PREDICTED;
-  const { vm, slot, recorded } = facts;
+  const { vm, recorded } = facts;
   if (slot === undefined ? !vm.facts.slotsComplete : slot.backing === null) return unknown('no-slot-given');
   const silent =
     (predicted.kind === 'mmio' && !recorded.mmio) ||
     (predicted.kind !== 'reentered' && predicted.kind !== 'mmio' && !recorded.userspaceExit);
   if (seen.kind === 'reentered' && silent) return unknown('outcome-not-traced');
-  if (slot !== undefined && seen.kind === 'failed' && wasNotified(vm, slot, facts.fault)) {
+  const mayHaveChanged = slot !== undefined && !vm.facts.callsComplete;
+  if (mayHaveChanged && seen.kind === 'failed' && wasNotified(vm, slot, facts.fault)) {
     return unknown('vma-may-have-changed');
   }
   return surprising('other-outcome', describeOutcome(predicted));

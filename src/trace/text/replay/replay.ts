@@ -2,10 +2,12 @@
 // the trace shows how it ended, and each notifier changes the table where the trace has it.
 
 import type { TraceMachine } from '../../machine-file/machine.ts';
+import { CATALOGUE } from '../catalogue.ts';
 import { valueAt } from '../fields.ts';
 import type { Line, RejectReason } from '../line.ts';
 import { commOf, emptyLine, readLine } from '../line.ts';
 import { createLineSplitter } from '../lines.ts';
+import { performDue } from './calls.ts';
 import { beginFault, finish } from './faults.ts';
 import { REENTERED, UNSEEN } from './host-outcome.ts';
 import { notified } from './notified.ts';
@@ -31,6 +33,12 @@ export function createTraceReplay(machine: TraceMachine): TraceReplay {
     tally: createTally(),
     recorded: { mmio: false, userspaceExit: false },
     notifiers: { seen: 0, applied: 0, ofNoVm: 0 },
+    calls: {
+      given: world.vms.reduce((sum, { facts }) => sum + facts.calls.length, 0),
+      applied: 0,
+      refused: 0,
+    },
+    waiting: world.vms.filter(({ facts }) => facts.calls.length > 0),
     line: 0,
     lost: 0,
     faults: 0,
@@ -44,8 +52,11 @@ export function createTraceReplay(machine: TraceMachine): TraceReplay {
       readLine(line, bytes, start, end);
       if (!ended && line.outcome === 'rejected') line.reject = 'cut-short';
       replay.tally.line(line, replay.line, start, end);
-      if (line.event !== null) take(replay, line);
-      else if (line.skip === 'events-lost') replay.lost += 1;
+      if (line.event !== null) {
+        if (replay.waiting.length > 0) performDue(replay, line);
+        TAKE[line.event.index]?.(replay, line);
+      }
+      if (line.skip === 'events-lost') replay.lost += 1;
       else if (line.skip === 'header') readHeader(replay, bytes, start, end);
     },
     tooLong() {
@@ -71,46 +82,46 @@ function readHeader(replay: Replay, bytes: Uint8Array, start: number, end: numbe
   if (counts !== null && Number(counts[1]) < Number(counts[2])) replay.lost += 1;
 }
 
-function take(replay: Replay, line: Line): void {
-  const { event, prefix, values } = line;
-  switch (event?.spec.name) {
+/** What an event of the catalogue does, by its position there; most events only show that they were recorded. */
+const TAKE: readonly ((replay: Replay, line: Line) => void)[] = CATALOGUE.map(({ name }) => {
+  switch (name) {
     case 'kvm_unmap_hva_range':
     case 'kvm_unmap_hva':
     case 'kvm_age_hva':
     case 'kvm_set_spte_hva':
-      notified(replay, line);
-      return;
-    case 'kvm_test_age_hva':
-    case undefined:
-      return;
-    default:
-  }
-  const run = runOf(replay, prefix.pid, line);
-  if (event?.spec.name === 'kvm_guest_fault') {
-    beginFault(replay, run, line);
-    return;
-  }
-  if (run === null) return;
-  switch (event?.spec.name) {
+      return notified;
+    case 'kvm_guest_fault':
+      return (replay, line) => beginFault(replay, runOf(replay, line), line);
     case 'kvm_entry':
-      enter(replay, run);
-      return;
-    case 'kvm_mmio': {
-      replay.recorded.mmio = true;
-      const type = valueAt(values, 0);
-      // A read is traced twice, before and after; the second belongs to the next KVM_RUN.
-      if (run.pending === null || type === 1) return;
-      run.pending.seen ??= { kind: 'mmio', inKernel: true, gpa: valueAt(values, 2), write: type === 2 };
-      return;
-    }
+      return enter;
+    case 'kvm_mmio':
+      return mmio;
     case 'kvm_userspace_exit':
-      replay.recorded.userspaceExit = true;
-      if (run.pending !== null) exited(run.pending, line);
-      return;
+      return userspaceExit;
+    case 'kvm_test_age_hva':
+      return () => {};
     default:
-      return;
+      return runOf;
   }
+});
+
+function mmio(replay: Replay, line: Line): void {
+  replay.recorded.mmio = true;
+  const { values } = line;
+  const { pending } = runOf(replay, line) ?? NOT_RUNNING;
+  const type = valueAt(values, 0);
+  // A read is traced twice, before and after; the second belongs to the next KVM_RUN.
+  if (pending === null || type === 1) return;
+  pending.seen ??= { kind: 'mmio', inKernel: true, gpa: valueAt(values, 2), write: type === 2 };
 }
+
+function userspaceExit(replay: Replay, line: Line): void {
+  replay.recorded.userspaceExit = true;
+  const { pending } = runOf(replay, line) ?? NOT_RUNNING;
+  if (pending !== null) exited(pending, line);
+}
+
+const NOT_RUNNING = { pending: null } as const;
 
 const KVM_EXIT_UNKNOWN = 0;
 const KVM_EXIT_MMIO = 6;
@@ -142,7 +153,8 @@ function exited(pending: Pending, { values }: Line): void {
   }
 }
 
-function runOf(replay: Replay, pid: number, line: Line): VcpuRun | null {
+function runOf(replay: Replay, line: Line): VcpuRun | null {
+  const { pid } = line.prefix;
   const known = replay.runs.get(pid);
   if (known !== undefined) return known;
   const vcpu = replay.tasks.vcpuOf(pid, line.prefix.tgid, () => commOf(line));
@@ -152,7 +164,9 @@ function runOf(replay: Replay, pid: number, line: Line): VcpuRun | null {
 }
 
 /** The first KVM_RUN maps the vGIC's resources; every entry ends the fault before it. */
-function enter(replay: Replay, run: VcpuRun): void {
+function enter(replay: Replay, line: Line): void {
+  const run = runOf(replay, line);
+  if (run === null) return;
   const { vm, id } = run.vcpu;
   if (!vm.ran) {
     vm.ran = true;
@@ -170,6 +184,7 @@ function reportOf(replay: Replay, damage: string | null): TraceReport {
     events: tally.events(),
     faults: tally.faults(),
     notifiers: replay.notifiers,
+    calls: replay.calls,
     lost: replay.lost,
     vms: world.vms.map((vm) => ({
       name: vm.facts.name,

@@ -91,6 +91,8 @@ export interface TraceReport {
     readonly kinds: Readonly<Record<string, { readonly seen: number; readonly predicted: number }>>;
   };
   readonly notifiers: { readonly seen: number; readonly applied: number; readonly ofNoVm: number };
+  /** Later calls of the VMM: in the machine file, reached by the trace, refused by the simulated host. */
+  readonly calls: { readonly given: number; readonly applied: number; readonly refused: number };
   /** Lines that say that events were lost. */
   readonly lost: number;
   readonly vms: readonly {

@@ -1,13 +1,14 @@
 // What a replay carries from line to line: its world, the vCPUs by task, the fault of each that is under way, and the
 // counts.
 
+import type { CallCounts } from './calls.ts';
 import type { TraceFault } from './fault.ts';
 import type { Outcome } from './host-outcome.ts';
 import type { Recorded } from './outcome.ts';
 import type { FirstSurprise, Verdict } from './report.ts';
 import type { Tally } from './tally.ts';
 import type { Tasks, VcpuWorld } from './tasks.ts';
-import type { World } from './world.ts';
+import type { VmWorld, World } from './world.ts';
 
 /** A fault between its line and the line that shows how it ended. */
 export interface Pending {
@@ -31,6 +32,9 @@ export interface Replay {
   readonly tally: Tally;
   readonly recorded: Recorded;
   readonly notifiers: { seen: number; applied: number; ofNoVm: number };
+  readonly calls: CallCounts;
+  /** VMs with calls that the trace has not reached yet. */
+  waiting: readonly VmWorld[];
   line: number;
   lost: number;
   faults: number;

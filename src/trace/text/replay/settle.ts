@@ -15,7 +15,8 @@ import { compareOutcomes } from './outcome.ts';
 import { paFor } from './repair.ts';
 import type { Verdict } from './report.ts';
 import { PREDICTED } from './report.ts';
-import type { VmWorld, World, WorldSlot } from './world.ts';
+import type { WorldSlot } from './slots.ts';
+import type { VmWorld, World } from './world.ts';
 import { sizeIsOpen, slotOf, stateOf, windowOf } from './world.ts';
 
 export interface Ending {
@@ -38,14 +39,16 @@ export function settle(world: World, ending: Ending): Settled {
   const { vm, fault, seen, notified } = ending;
   const { ipa } = fault.fault;
   const slot = slotOf(vm, ipa);
-  if (ipa >= 2 ** vm.facts.geometry.ipaBits) return { verdict: PREDICTED, predicted: null };
+  if (ipa >= vm.ipaEnd) return { verdict: PREDICTED, predicted: null };
   if (slot === undefined && !vm.facts.slotsComplete) return learn(world, ending);
   if (slot !== undefined && slot.backing === null) return learn(world, ending);
-  if (notified && seen.kind === 'reentered') return { verdict: PREDICTED, predicted: REENTERED };
+  if (notified && seen.kind === 'reentered' && !retries(world, ending)) {
+    return { verdict: PREDICTED, predicted: REENTERED };
+  }
   if (slot !== undefined) preparePage(world, vm, slot, fault);
   const predicted =
     seen.kind === 'reentered' || seen.kind === 'unseen' ? handle(world, ending) : foresee(world, ending);
-  const verdict = predicted === null ? PREDICTED : compareOutcomes(predicted, seen, { ...ending, slot });
+  const verdict = predicted === null ? PREDICTED : compareOutcomes(predicted, seen, ending, slot);
   if (slot !== undefined && predicted?.kind === 'reentered') noteKnown(world, vm, slot, fault);
   return { verdict, predicted };
 }
@@ -59,6 +62,13 @@ const inputOf = ({ vm, vcpu, fault }: Ending): FaultInput & MachineEvent => ({
   fault: fault.fault,
 });
 
+/**
+ * Where every call is told, the simulated host sends the notifiers of its own page faults and tries again by itself;
+ * elsewhere its pages are made up to fit the fault.
+ */
+const retries = (world: World, ending: Ending): boolean =>
+  ending.vm.facts.callsComplete && decided(world, ending).some(({ type }) => type === 'fault-retried');
+
 /** The simulation handles the fault; the table changes. */
 function handle(world: World, ending: Ending): Outcome | null {
   world.outcome = null;
@@ -67,24 +77,30 @@ function handle(world: World, ending: Ending): Outcome | null {
 }
 
 /** What the host would do, with nothing changed: emulation and failures change no table. */
-function foresee({ simulation }: World, ending: Ending): Outcome | null {
-  const { host } = simulation.state;
-  if (host === null) return null;
-  const events = decideHost(host, stateOf(simulation, ending.vm.id), inputOf(ending));
+function foresee(world: World, ending: Ending): Outcome | null {
+  const events = decided(world, ending);
   if (events.some(({ type }) => type === 'stage2-map-begun')) return REENTERED;
   return events.map(outcomeOf).findLast((outcome) => outcome !== null) ?? null;
 }
 
+function decided({ simulation }: World, ending: Ending): readonly MachineEvent[] {
+  const { host } = simulation.state;
+  return host === null ? [] : decideHost(host, stateOf(simulation, ending.vm.id), inputOf(ending));
+}
+
 /**
  * The host page that the fault will find. A write always ends with a writable page of the VMM's own; behind a read
- * there may be the zero page, and unless the machine file says that the page is populated nobody knows.
+ * there may be the zero page, and unless the machine file says that the page is populated nobody knows. Where it tells
+ * every call, the simulated host has its pages from them.
  */
 function preparePage(world: World, vm: VmWorld, slot: WorldSlot, { fault, needs }: TraceFault): void {
   const { backing } = slot;
   if (backing === null || backing.vma.kind === 'pfnmap') return;
+  const isBlock = vm.windows.get(windowOf(world, fault.ipa)) === 'block';
+  if (vm.facts.callsComplete && !isBlock) return;
   const writable =
     needs === 'write' || backing.populated === true || slot.logged || isWritable(world, vm, fault.ipa);
-  const blocks = vm.windows.get(windowOf(world, fault.ipa)) === 'block' || isHuge(world, slot);
+  const blocks = isBlock || isHuge(world, slot);
   const level = blocks ? 2 : 3;
   const size = blocks ? world.block : world.machine.pageSize;
   const hva = alignDown(slot.hva + fault.ipa - slot.ipa, size) as Hva;
@@ -109,7 +125,7 @@ const hidesPageState = ({ backing, logged }: WorldSlot): boolean =>
 function noteKnown(world: World, vm: VmWorld, slot: WorldSlot, { fault, needs }: TraceFault): void {
   const page = alignDown(fault.ipa, world.machine.pageSize);
   if (needs === 'write') vm.readMapped.delete(page);
-  else if (fault.status.kind === 'translation' && hidesPageState(slot)) {
+  else if (fault.status.kind === 'translation' && !vm.facts.callsComplete && hidesPageState(slot)) {
     if (vm.readMapped.size > MAX_PAGES) vm.readMapped.clear();
     vm.readMapped.add(page);
   }

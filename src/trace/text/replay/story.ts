@@ -27,7 +27,7 @@ const ACCESS: Readonly<Record<TraceFault['needs'], string>> = {
 const BEHIND: Readonly<Record<SurpriseReason, string>> = {
   'table-permits':
     'What would explain it leaves no event: dirty logging (KVM_MEM_LOG_DIRTY_PAGES, ' +
-    'KVM_CLEAR_DIRTY_LOG) write-protects, deleting a memslot unmaps.',
+    'KVM_CLEAR_DIRTY_LOG) write-protects, deleting a memslot unmaps. `calls` of the machine file take them.',
   'other-level':
     'A table that became empty is freed, so the next fault is one level higher: look for a notifier ' +
     'or a memslot call that the trace does not have.',
@@ -36,7 +36,7 @@ const BEHIND: Readonly<Record<SurpriseReason, string>> = {
     'not the one that the simulation knows.',
   'other-outcome':
     'A memslot that the VMM deleted, moved or made since, or a VMA that it remapped, leaves no ' +
-    'event; compare the slots of the machine file with the VMM at that time.',
+    'event; compare the slots of the machine file with the VMM at that time, and add its `calls`.',
   'ipa-beyond-vm': 'The IPA size in the machine file is smaller than that of the VM.',
 };
 

@@ -1,22 +1,27 @@
 // The simulated host of a replay: booted, with the VMs, VMAs and slots of the machine file. Beside each VM's slice
 // stands what the replay itself remembers: what is known of the host's pages, and what is not.
 
-import type { Hva } from '../../../arch/addresses.ts';
 import { alignDown } from '../../../arch/addresses.ts';
 import { levelSize } from '../../../arch/geometry.ts';
 import type { VmmCall } from '../../../host/calls.ts';
 import type { VmState } from '../../../host/state.ts';
-import { vmaAt } from '../../../host/vma.ts';
 import type { Simulation } from '../../../machine/simulation.ts';
 import { createSimulation } from '../../../machine/simulation.ts';
-import type { TraceBacking, TraceMachine, TraceSlot, TraceVm } from '../../machine-file/machine.ts';
+import type { TraceMachine, TraceVm, TraceVma } from '../../machine-file/machine.ts';
 import type { Outcome } from './host-outcome.ts';
 import { outcomeOf } from './host-outcome.ts';
+import type { WorldSlot } from './slots.ts';
+import { memslotCall, mmapOf, vmaBehind, worldSlot } from './slots.ts';
 
 export interface VmWorld {
   readonly id: number;
   readonly facts: TraceVm;
-  readonly slots: readonly WorldSlot[];
+  /** First IPA beyond the VM's. */
+  readonly ipaEnd: number;
+  /** The memslots as they are now. */
+  slots: readonly WorldSlot[];
+  /** What is known of the VMM's mappings, the latest last. */
+  readonly mapped: TraceVma[];
   /** The first fault was at the start level of an empty table. */
   fromStart: boolean | null;
   /** KVM_RUN was seen. */
@@ -40,6 +45,10 @@ export interface VmWorld {
   /** Ranges of a notifier that may have been for this VM. */
   readonly maybe: HvaRange[];
   notifiers: number;
+  /** Calls of the machine file that were performed. */
+  callsDone: number;
+  /** Faults of which it was seen how they ended. */
+  faultsOver: number;
   /** Latest changes of windows, a ring. */
   readonly changes: { window: number; vcpu: number; line: number }[];
 }
@@ -47,18 +56,6 @@ export interface VmWorld {
 export interface HvaRange {
   readonly start: number;
   readonly end: number;
-}
-
-/** A slot as the simulation has it; where the hva is not known it has one that no process uses. */
-export interface WorldSlot {
-  readonly slot: number;
-  readonly ipa: number;
-  readonly size: number;
-  readonly hva: number;
-  readonly hvaKnown: boolean;
-  readonly backing: TraceBacking | null;
-  /** KVM_MEM_LOG_DIRTY_PAGES. */
-  readonly logged: boolean;
 }
 
 export interface World {
@@ -70,9 +67,6 @@ export interface World {
   /** How the fault that the host handles ended; null before that. */
   outcome: Outcome | null;
 }
-
-/** Below the addresses that arm64 gives to programs and mappings, in steps far larger than any slot's offset. */
-const NO_PROCESS = 2 ** 40;
 
 const MMIO: ReadonlySet<string> = new Set(['mmio-exited', 'mmio-handled']);
 
@@ -92,7 +86,7 @@ export function createWorld(machine: TraceMachine): World {
   });
   const vms = machine.vms.map((facts, id) => createVm(simulation, facts, id, pageSize));
   const world: World = { machine, simulation, vms, block, outcome: null };
-  simulation.bus.all.subscribe((event) => {
+  simulation.record((event) => {
     world.outcome = outcomeOf(event) ?? world.outcome;
   });
   return world;
@@ -108,32 +102,23 @@ function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: 
     call({ kind: 'enable-cap', cap, argument: Number(argument) || 0 });
   }
   if (facts.vgic !== null) call({ kind: 'create-vgic', vgic: facts.vgic });
-  for (const { start, end, prot, backing } of facts.vmas) {
-    call({
-      kind: 'mmap',
-      hva: start,
-      size: end - start,
-      prot,
-      backing: placed(backing, start, pageSize).vma,
-    });
-  }
-  const slots = facts.slots.map((slot) => worldSlot(slot, facts, pageSize));
+  const mapped = [...facts.vmas];
+  for (const vma of mapped) call(mmapOf(vma, pageSize));
+  const slots = facts.slots.map((slot) => worldSlot(slot, mapped, pageSize));
   const bySize = [...slots].sort((a, b) => b.size - a.size || a.ipa - b.ipa);
-  for (const { hva, size, backing } of bySize) {
-    const vma = vmaAt(stateOf(simulation, id).vmas, hva);
-    if (backing === null || (vma !== undefined && vma.end >= hva + size)) continue;
-    const { vma: vmaBacking } = placed(backing, hva, pageSize);
-    call({ kind: 'mmap', hva: hva as Hva, size, prot: 'read-write', backing: vmaBacking });
+  for (const slot of bySize) {
+    const vma = vmaBehind(slot, stateOf(simulation, id).vmas);
+    if (vma === null) continue;
+    call(mmapOf(vma, pageSize));
+    mapped.push(vma);
   }
-  slots.forEach((slot, index) => {
-    const { ipa, readonly, logDirty } = facts.slots[index] as TraceSlot;
-    const { size, hva } = slot;
-    call({ kind: 'set-memslot', slot: slot.slot, ipa, size, hva: hva as Hva, readonly, logDirty });
-  });
+  for (const slot of slots) call(memslotCall(slot));
   return {
     id,
     facts,
+    ipaEnd: 2 ** geometry.ipaBits,
     slots,
+    mapped,
     fromStart: null,
     ran: false,
     windows: new Map(),
@@ -146,26 +131,10 @@ function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: 
     notified: [],
     maybe: [],
     notifiers: 0,
+    callsDone: 0,
+    faultsOver: 0,
     changes: [],
   };
-}
-
-/** What is known of a slot, from its own backing or from the VMA at its hva. */
-function worldSlot(slot: TraceSlot, facts: TraceVm, pageSize: number): WorldSlot {
-  const { ipa, size } = slot;
-  const at = slot.hva;
-  const vma = at === null ? undefined : facts.vmas.find(({ start, end }) => start <= at && at < end);
-  // Off by a page from the IPA, so that the simulated host never makes a block of what it does not know.
-  const hva = at ?? NO_PROCESS * 2 + slot.slot * NO_PROCESS + (ipa % NO_PROCESS) + pageSize;
-  const backing = slot.backing ?? vma?.backing ?? null;
-  return { slot: slot.slot, ipa, size, hva, hvaKnown: at !== null, backing, logged: slot.logDirty };
-}
-
-/** A PFNMAP backing whose physical address is not known gets one off by a page from the hva: pages, never blocks. */
-function placed(backing: TraceBacking, hva: number, pageSize: number): TraceBacking {
-  if (backing.vma.kind !== 'pfnmap' || backing.paKnown) return backing;
-  const pa = ((hva % NO_PROCESS) + pageSize) as typeof backing.vma.pa;
-  return { ...backing, vma: { ...backing.vma, pa } };
 }
 
 export const stateOf = (simulation: Simulation, vm: number): VmState => simulation.state.vms[vm] as VmState;
