@@ -82,15 +82,15 @@ describe('fields', () => {
   });
 
   it.each([
-    ['reserved TG0', 0x8000c000],
-    ['SL0 = 0b11 with 64K', 0x800040c0],
-    ['SL2 with SL0 = 0b01', 0x280000040],
-    ['SL2 with the 16K granule, which has no level -1', 0x280008000],
-    ['a bit above SL2', 2 ** 34],
-    ['a number below zero', -1],
-    ['no whole number', 1.5],
-  ])('refuses %s', (_, value) => {
-    expect(() => decodeVtcr(value)).toThrow(RangeError);
+    ['reserved TG0', 0x8000c000, /TG0 is 0b11/],
+    ['SL0 = 0b11 with 64K', 0x800040c0, /no start level of the 64K granule/],
+    ['SL2 with SL0 = 0b01', 0x280000040, /no start level of the 4K granule/],
+    ['SL2 with the 16K granule, which has no level -1', 0x280008000, /no start level of the 16K granule/],
+    ['a bit above SL2', 2 ** 34, /bits above SL2/],
+    ['a number below zero', -1, /no register value/],
+    ['no whole number', 1.5, /no register value/],
+  ])('refuses %s', (_, value, words) => {
+    expect(() => decodeVtcr(value)).toThrow(words);
   });
 
   it('refuses to encode a level the granule cannot start at', () => {

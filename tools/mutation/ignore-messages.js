@@ -6,13 +6,20 @@ const NAMED_BY_FIRST_ARGUMENT = new Set(['field', 'checked', 'checkedField', 'ch
 
 const REASON = 'the words of an error';
 
-/** @typedef {{ type: string, callee?: { type: string, name?: string }, arguments?: readonly unknown[] }} Node */
+/**
+ * As much of a node of Babel as is looked at.
+ * @typedef {{ type: string, name?: string, callee?: Node, arguments?: readonly Node[], body?: readonly Node[] }} Node
+ */
 
-/** @param {{ node: Node, parent?: Node | null }} path of Babel @returns {string | undefined} why no mutant stands there */
+/** @param {{ node: Node, parent?: Node | null }} path @returns {string | undefined} why no mutant stands there */
 function shouldIgnore({ node, parent }) {
   if (node.type === 'NewExpression' && node.callee?.name === 'RangeError') return REASON;
+  const wordsOfThrow =
+    node.type === 'VariableDeclaration' && parent?.body?.at?.(-1)?.type === 'ThrowStatement';
   const isName = node.type === 'StringLiteral' && parent?.arguments?.[0] === node;
-  return isName && NAMED_BY_FIRST_ARGUMENT.has(parent.callee?.name ?? '') ? REASON : undefined;
+  return wordsOfThrow || (isName && NAMED_BY_FIRST_ARGUMENT.has(parent.callee?.name ?? ''))
+    ? REASON
+    : undefined;
 }
 
 export const strykerPlugins = [{ kind: 'Ignore', name: 'messages', value: { shouldIgnore } }];
