@@ -19,6 +19,8 @@ export default defineConfig({
       provider: 'v8',
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'html'],
+      // What the manual and the kernel decide; the other folders are held by captures, golden files and stories.
+      thresholds: { 'src/arch/**': { branches: 97 }, 'src/host/**': { branches: 97 } },
     },
   },
 });

@@ -1,29 +1,28 @@
-// How stage 1 and stage 2 attributes combine: the reported case first, then the manual's tables, then every
-// row of the space against recorded rows, a second writing of the rules and known counts.
+// How stage 1 and stage 2 attributes combine: the reported case first, then the manual's tables and the rows
+// recorded from them. Every row of the space is looked at in combine-space.test.ts.
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { Latitude } from '../../src/arch/combine.ts';
 import { combine, combineAttributes, latitudeOf } from '../../src/arch/combine.ts';
-import { encodeMair } from '../../src/arch/mair.ts';
-import { describeMemoryType } from '../../src/arch/memory-type.ts';
-import { encodeShareability } from '../../src/arch/shareability.ts';
+import { combineTypes } from '../../src/arch/combine-rules.ts';
+import {
+  DEVICE_nGnRE,
+  describeMemoryType,
+  NON_CACHEABLE,
+  NORMAL_NC,
+  NORMAL_WB,
+  normal,
+  WRITE_BACK_RWA,
+} from '../../src/arch/memory-type.ts';
 import { STAGE_1_OFF, STAGE_1_ON, stage1Disabled, stage1FromMair } from '../../src/arch/stage1.ts';
+import { decodeMemAttr } from '../../src/arch/stage2-memattr.ts';
 import { isReservedByte, oracle, pack } from './combine-oracle.ts';
 
 const NSH = 0b00;
 const OSH = 0b10;
 const ISH = 0b11;
-
-/** 2^18 rows; the index is, bit by bit, FWB, CD, MAIR byte, SH, MemAttr, SH. */
-function* wholeSpace() {
-  for (let index = 0; index < 2 ** 18; index++) {
-    const s1 = { attr: (index >> 8) & 0xff, sh: (index >> 6) & 3 };
-    const s2 = { memattr: (index >> 2) & 0xf, sh: index & 3 };
-    yield { fwb: index >> 17 === 1, cd: ((index >> 16) & 1) === 1, s1, s2 };
-  }
-}
+const NO_FWB = { fwb: false, cd: false };
 
 describe('a write-combining mapping of a BAR in the guest', () => {
   const guest = stage1FromMair({ attr: 0x44, sh: ISH }, 'data');
@@ -73,6 +72,8 @@ describe('the reason given with a combined type', () => {
     [0xff, 0b0101, 'fwb-forces-non-cacheable'],
     [0x04, 0b0101, 'fwb-non-cacheable-keeps-device'],
     [0x04, 0b0110, 'fwb-forces-write-back'],
+    [0x44, 0b0110, 'fwb-forces-write-back'],
+    [0x04, 0b0111, 'fwb-takes-stage-1'],
     [0xbb, 0b0111, 'fwb-takes-stage-1'],
   ] as const)('FWB = 1: MAIR byte %i under MemAttr %i is %s', (attr, memAttr, rule) => {
     expect(because(attr, memAttr, true)).toBe(rule);
@@ -84,6 +85,20 @@ describe('the reason given with a combined type', () => {
     expect(because(0x44, 0b1111, false, true)).toBe('less-cacheable-wins');
     expect(because(0x04, 0b0110, true, true)).toBe('hcr-cd-makes-non-cacheable');
     expect(because(0xff, 0b0101, true, true)).toBe('fwb-forces-non-cacheable');
+    expect(because(0x04, 0b0101, true, true)).toBe('fwb-non-cacheable-keeps-device');
+    expect(because(0xff, 0b0001, true, true)).toBe('fwb-device-over-normal');
+  });
+
+  it('is HCR_EL2.CD where one half alone was cacheable, and the other half does not matter', () => {
+    for (const [attr, memAttr] of [
+      [0x4f, 0b1111],
+      [0xf4, 0b1111],
+      [0xff, 0b0111],
+      [0xff, 0b1101],
+    ] as const) {
+      const combined = combine(mair(attr), { memAttr, sh: ISH }, { fwb: false, cd: true });
+      expect(combined).toMatchObject({ type: NORMAL_NC, because: 'hcr-cd-makes-non-cacheable' });
+    }
   });
 
   it('covers a guest that has not turned its MMU on: Device data, yet Write-Back where FWB forces it', () => {
@@ -93,6 +108,38 @@ describe('the reason given with a combined type', () => {
     expect(describeMemoryType(forced.type)).toBe('Normal iWB-oWB RWA');
     expect(forced.shareability).toBe('OSH');
     expect(forced.shareabilityBecause).toBe('outer-shareable-at-either-stage');
+  });
+});
+
+describe('a half that stage 2 makes Non-cacheable', () => {
+  it('keeps no hint of stage 1', () => {
+    const both = combine(
+      stage1FromMair({ attr: 0xff, sh: ISH }, 'data'),
+      { memAttr: 0b0101, sh: ISH },
+      NO_FWB,
+    );
+    expect(both.type).toEqual(NORMAL_NC);
+    const inner = combine(
+      stage1FromMair({ attr: 0xff, sh: ISH }, 'data'),
+      { memAttr: 0b1101, sh: ISH },
+      NO_FWB,
+    );
+    expect(inner.type).toEqual(normal(NON_CACHEABLE, WRITE_BACK_RWA));
+  });
+});
+
+describe('a MemAttr decoded with the other FWB', () => {
+  const [normalMemory] = decodeMemAttr(0b1111, false).outcomes;
+  const [forceWriteBack] = decodeMemAttr(0b0110, true).outcomes;
+
+  it('is refused where it means nothing', () => {
+    const regime = { cd: false, xs: false, fnXS: false };
+    expect(() => combineTypes(NORMAL_WB, normalMemory, { ...regime, fwb: true })).toThrow(
+      /needs HCR_EL2.FWB = 0/,
+    );
+    expect(() => combineTypes(NORMAL_WB, forceWriteBack, { ...regime, fwb: false })).toThrow(
+      /'force-write-back' needs HCR_EL2.FWB = 1/,
+    );
   });
 });
 
@@ -160,67 +207,6 @@ describe('every outcome the architecture permits', () => {
     expect(rows).toHaveLength(2520);
     expect(wrong).toEqual([]);
   });
-
-  it('equals a second writing of the rules in every row with an allocated MAIR byte', () => {
-    const wrong: unknown[] = [];
-    for (const input of wholeSpace()) {
-      if (isReservedByte(input.s1.attr)) continue;
-      const { outcomes } = combineAttributes(input);
-      const expected = oracle(input.fwb, input.cd, input.s1, input.s2);
-      const same =
-        outcomes.length === expected.size && outcomes.every((o) => expected.has(pack(o.attr, o.sh)));
-      if (!same) wrong.push(input);
-    }
-
-    expect(wrong).toEqual([]);
-  });
-
-  it('leaves no choice in 211,026 rows of 262,144, and says whose choice it is in the others', () => {
-    const rows: Record<Latitude, number> = {
-      defined: 0,
-      'constrained-unpredictable': 0,
-      'implementation-defined': 0,
-      'unpredictable-mair-byte': 0,
-    };
-    for (const input of wholeSpace()) rows[latitudeOf(input)] += 1;
-
-    expect(rows).toEqual({
-      defined: 211_026,
-      'constrained-unpredictable': 23_430,
-      'implementation-defined': 40,
-      'unpredictable-mair-byte': 27_648,
-    });
-  });
-
-  it('is sorted by attr, then sh, without duplicates, with Device and Non-cacheable Outer Shareable', () => {
-    const wrong: unknown[] = [];
-    for (const input of wholeSpace()) {
-      const { outcomes } = combineAttributes(input);
-      const packed = outcomes.map(({ attr, sh }) => pack(attr, sh));
-      const rising = packed.every((value, index) => index === 0 || value > (packed[index - 1] ?? 0));
-      const outer = outcomes.every(({ attr, sh }) => sh === OSH || (attr > 0x0c && attr !== 0x44));
-      if (!rising || !outer || outcomes.length === 0) wrong.push(input);
-    }
-
-    expect(wrong).toEqual([]);
-  });
-
-  it('includes what one access is given, however stage 1 Device enters (R_NSCNC)', () => {
-    const wrong: unknown[] = [];
-    for (const input of wholeSpace()) {
-      if (isReservedByte(input.s1.attr) || input.s2.sh === 0b01 || input.s1.sh === 0b01) continue;
-      const stage1 = stage1FromMair(input.s1, 'data');
-      const stage2 = { memAttr: input.s2.memattr, sh: input.s2.sh };
-      const permitted = combineAttributes(input).outcomes.map(({ attr, sh }) => pack(attr, sh));
-      for (const deviceEntersAs of ['sh-field', 'outer-shareable'] as const) {
-        const { type, shareability } = combine(stage1, stage2, { ...input, deviceEntersAs });
-        const packed = pack(encodeMair(type), encodeShareability(shareability));
-        if (!permitted.includes(packed)) wrong.push({ ...input, deviceEntersAs });
-      }
-    }
-
-    expect(wrong).toEqual([]);
-  });
 });
 
 describe('a reserved MAIR byte', () => {
@@ -253,6 +239,7 @@ describe('optional features', () => {
     const mte = { mte2: true };
     expect(one(0xf0, 0b1111, false, mte)).toEqual([{ attr: 0xf0, sh: ISH }]);
     expect(one(0xf0, 0b0110, true, mte)).toEqual([{ attr: 0xf0, sh: ISH }]);
+    expect(one(0xf0, 0b0111, true, mte)).toEqual([{ attr: 0xf0, sh: ISH }]);
     expect(one(0xf0, 0b1010, false, mte)).toEqual([{ attr: 0xbb, sh: ISH }]);
     expect(one(0xf0, 0b0101, true, mte)).toEqual([{ attr: 0x44, sh: OSH }]);
   });
@@ -277,6 +264,14 @@ describe('optional features', () => {
       { attr: 0xff, sh: ISH },
     ]);
     expect(one(0xee, 0b1010, false, xs)).toEqual([{ attr: 0xa0, sh: ISH }]);
+  });
+});
+
+describe('a type with XS = 0 on a processor without FEAT_XS', () => {
+  it('loses the attribute, which does not exist there', () => {
+    const regime = { fwb: true, cd: false, xs: false, fnXS: false };
+    const [asStage1] = decodeMemAttr(0b0111, true).outcomes;
+    expect(combineTypes({ ...DEVICE_nGnRE, xs: 0 }, asStage1, regime).type).toEqual(DEVICE_nGnRE);
   });
 });
 

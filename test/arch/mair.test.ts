@@ -55,6 +55,22 @@ describe('a MAIR byte', () => {
   });
 });
 
+describe('XS = 0', () => {
+  it('has a byte for Device, Non-cacheable and Write-Through RA memory, and shows in no other', () => {
+    const writeThroughRa = {
+      policy: 'WT',
+      transient: false,
+      readAllocate: true,
+      writeAllocate: false,
+    } as const;
+    expect(encodeMair({ ...DEVICE_nGnRE, xs: 0 })).toBe(0x05);
+    expect(encodeMair({ ...NORMAL_NC, xs: 0 })).toBe(0x40);
+    expect(encodeMair({ ...normal(writeThroughRa), xs: 0 })).toBe(0xa0);
+    expect(encodeMair({ ...NORMAL_WT, xs: 0 })).toBe(0xbb);
+    expect(encodeMair({ ...normal({ policy: 'NC' }, writeThroughRa), xs: 0 })).toBe(0xa4);
+  });
+});
+
 describe('reserved MAIR bytes', () => {
   it('are 27, one fewer with FEAT_MTE2 and six fewer with FEAT_XS', () => {
     expect(reserved({})).toHaveLength(27);
@@ -84,6 +100,7 @@ describe('PAR_EL1.ATTR', () => {
   it('reads as a MAIR byte otherwise', () => {
     expect(decodeParAttr(0x05)).toEqual({ ...DEVICE_nGnRE, xs: 0 });
     expect(decodeParAttr(0x44)).toEqual(NORMAL_NC);
+    expect(decodeParAttr(0xf0)).toEqual({ ...NORMAL_WB, tagged: true });
     expect(decodeParAttr(0x02)).toBeUndefined();
   });
 });

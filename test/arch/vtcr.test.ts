@@ -38,6 +38,12 @@ describe('VTCR_EL2 of a VM', () => {
 
     expect(encodeVtcr(vtcr)).toBe(0x800d3558);
   });
+
+  it('given 64K pages, takes all 52 bits of the host for PS without LPA2', () => {
+    const geometry = stage2Geometry({ granule: 65536, ipaBits: 48, lpa2: false });
+
+    expect(kvmVtcr(geometry, { paRangeBits: 52, vmidBits: 16 })).toMatchObject({ paBits: 52, ds: false });
+  });
 });
 
 describe('fields', () => {
@@ -76,13 +82,15 @@ describe('fields', () => {
   });
 
   it.each([
-    ['reserved TG0', 0x8000c000],
-    ['SL0 = 0b11 with 64K', 0x800040c0],
-    ['SL2 with SL0 = 0b01', 0x280000040],
-    ['a bit above SL2', 2 ** 34],
-    ['no whole number', 1.5],
-  ])('refuses %s', (_, value) => {
-    expect(() => decodeVtcr(value)).toThrow(RangeError);
+    ['reserved TG0', 0x8000c000, /TG0 is 0b11/],
+    ['SL0 = 0b11 with 64K', 0x800040c0, /no start level of the 64K granule/],
+    ['SL2 with SL0 = 0b01', 0x280000040, /no start level of the 4K granule/],
+    ['SL2 with the 16K granule, which has no level -1', 0x280008000, /no start level of the 16K granule/],
+    ['a bit above SL2', 2 ** 34, /bits above SL2/],
+    ['a number below zero', -1, /no register value/],
+    ['no whole number', 1.5, /no register value/],
+  ])('refuses %s', (_, value, words) => {
+    expect(() => decodeVtcr(value)).toThrow(words);
   });
 
   it('refuses to encode a level the granule cannot start at', () => {
@@ -90,5 +98,21 @@ describe('fields', () => {
     const vtcr = kvmVtcr(geometry, { paRangeBits: 48, vmidBits: 8 });
 
     expect(() => encodeVtcr({ ...vtcr, startLevel: 0 })).toThrow(/level 0/);
+    expect(() => encodeVtcr({ ...vtcr, granule: 16384, startLevel: -1 })).toThrow(/level -1/);
+  });
+
+  it.each([
+    [{}, 0x80000000],
+    [{ hwu: 0b0001 }, 0x82000000],
+    [{ hwu: 0b1000 }, 0x90000000],
+    [{ nsw: true }, 0xa0000000],
+    [{ nsa: true }, 0xc0000000],
+    [{ ds: true }, 0x180000000],
+    [{ startLevel: -1 }, 0x280000000],
+  ] as const)('%j alone is 0x%x: the other bits stay, bit 31 is RES1', (fields, value) => {
+    const zero = decodeVtcr(0);
+
+    expect(zero).toMatchObject({ ipaBits: 64, granule: 4096, startLevel: 2, paBits: 32, vmidBits: 8 });
+    expect(encodeVtcr({ ...zero, ...fields })).toBe(value);
   });
 });
