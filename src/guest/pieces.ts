@@ -11,7 +11,7 @@ import { permits } from '../arch/permits.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import { bytesOfValue } from '../arch/transaction.ts';
 import type { BufferedStore } from './store-buffer.ts';
-import { byLine } from './store-buffer.ts';
+import { byLine, LINE_BYTES } from './store-buffer.ts';
 
 /** What the access touches: DC ZVA its whole block, with zeros, whatever the address in it. */
 export function extentOf(access: Access, pa: Pa, memoryType: MemoryType): BufferedStore {
@@ -56,6 +56,7 @@ export function transactionsOf(
 function usualPieces(access: Access, whole: BufferedStore): readonly BufferedStore[] {
   const { pa, size, memoryType } = whole;
   const register = registerSize(access);
+  if (register === size && (pa % LINE_BYTES) + size <= LINE_BYTES) return [whole];
   const singles = Array.from({ length: Math.ceil(size / register) }, (_, index) => {
     const from = index * register;
     return partOf(whole, (pa + from) as Pa, Math.min(register, size - from));
@@ -64,9 +65,8 @@ function usualPieces(access: Access, whole: BufferedStore): readonly BufferedSto
   return isKept ? singles : singles.flatMap(byLine);
 }
 
-const partOf = (whole: BufferedStore, pa: Pa, size: number): BufferedStore => ({
-  ...whole,
-  pa,
-  size,
-  bytes: whole.bytes?.slice(pa - whole.pa, pa - whole.pa + size) ?? null,
-});
+function partOf(whole: BufferedStore, pa: Pa, size: number): BufferedStore {
+  if (pa === whole.pa && size === whole.size) return whole;
+  const bytes = whole.bytes?.slice(pa - whole.pa, pa - whole.pa + size) ?? null;
+  return { ...whole, pa, size, bytes };
+}

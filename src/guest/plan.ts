@@ -12,6 +12,7 @@ import type { PaRange } from '../arch/transaction.ts';
 import type { Choose } from './choices.ts';
 import { chooseAny, chooseFrom } from './choices.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
+import { LINE_BYTES } from './store-buffer.ts';
 
 /** Bytes of one transaction. */
 export interface Piece {
@@ -26,7 +27,6 @@ export interface Plan {
   readonly keeps: PaRange | null;
 }
 
-const LINE = 64;
 /** Largest access of general registers that is single-copy atomic without FEAT_LSE2 (B2.2.1). */
 const ATOMIC = 8;
 /** A SIMD&FP load may read the aligned 16 bytes around it, on Device memory too (B2.10.2). */
@@ -59,8 +59,11 @@ export function planOf(
   };
 }
 
-const usualPieces = (access: Access, pa: Pa, memoryType: MemoryType): readonly Piece[] =>
-  transactionsOf(access, pa, memoryType, false).map(({ pa: start, size }) => ({ pa: start, size }));
+/** What a typical processor does; a store enters its buffer as one. */
+function usualPieces(access: Access, pa: Pa, memoryType: MemoryType): readonly Piece[] {
+  if (isWrite(access.kind) && permits(memoryType).gathering.value) return [{ pa, size: access.size }];
+  return transactionsOf(access, pa, memoryType, false).map(({ pa: start, size }) => ({ pa: start, size }));
+}
 
 /** Several registers or elements: DDI0487 gives their accesses no order and promises no sizes (B2.10.2). */
 const isMultiple = (access: Access): boolean =>
@@ -83,7 +86,7 @@ function otherPieces(
   const ways: (readonly Piece[])[] = [];
   if (isMultiple(access) && permits(memoryType).piecesAsTheyCome.value) {
     ways.push(cutInto(pa, size, unitOf(access)));
-    if ((pa % LINE) + size <= LINE) ways.push([{ pa, size }]);
+    if ((pa % LINE_BYTES) + size <= LINE_BYTES) ways.push([{ pa, size }]);
   } else if (pa % size !== 0 && !permits(memoryType).sizeAndCountKept.value) {
     // Each byte of an unaligned access is single-copy atomic by itself.
     ways.push(cutAt(pa, size, ATOMIC), cutInto(pa, size, 1));
@@ -137,12 +140,12 @@ function widerThan(
   const permitted = permits(memoryType);
   const end = pa + access.size;
   const windows: number[] = [];
-  if (permitted.speculativeReads.value) windows.push(SIMD_WINDOW, LINE);
+  if (permitted.speculativeReads.value) windows.push(SIMD_WINDOW, LINE_BYTES);
   else if (permitted.simdWindowReads.value && isSimd(access)) windows.push(SIMD_WINDOW);
   const wider = windows.map((window) => aligned(piece, window));
   const { ahead = 0 } = access;
   if (ahead > 0 && permitted.gathering.value && piece.pa + piece.size === end) {
-    const upTo = Math.min(end + ahead, alignDown(end - 1, LINE) + LINE);
+    const upTo = Math.min(end + ahead, alignDown(end - 1, LINE_BYTES) + LINE_BYTES);
     wider.push({ pa: piece.pa, size: upTo - piece.pa });
   }
   const possible = wider.filter(

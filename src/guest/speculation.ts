@@ -10,8 +10,8 @@ import type { PaRange, Transaction } from '../arch/transaction.ts';
 import type { Choose } from './choices.ts';
 import { chooseAny, TYPICAL } from './choices.ts';
 import type { Translation } from './events.ts';
+import { LINE_BYTES } from './store-buffer.ts';
 
-const LINE = 64;
 const WORD = 4;
 
 /** The addresses around an access that its stage-2 leaf and its endpoint cover. */
@@ -35,11 +35,15 @@ export function speculativeRead(
 ): Transaction | undefined {
   const { pa, combined } = translation;
   if (choose === TYPICAL || !permits(combined.type).speculativeReads.value) return undefined;
-  const line = alignDown(pa, LINE);
-  const words = Array.from({ length: LINE / WORD }, (_, index) =>
+  const line = alignDown(pa, LINE_BYTES);
+  const words = Array.from({ length: LINE_BYTES / WORD }, (_, index) =>
     read(line + index * WORD, WORD, translation),
   );
-  const near = [read(line, LINE, translation), read(line + LINE, LINE, translation), ...words];
+  const near = [
+    read(line, LINE_BYTES, translation),
+    read(line + LINE_BYTES, LINE_BYTES, translation),
+    ...words,
+  ];
   const possible = near.filter((it) => it.pa >= bounds.start && it.pa + it.size <= bounds.end);
   return chooseAny(choose, 'speculative-read', possible);
 }

@@ -10,7 +10,7 @@ import type { Transaction } from '../arch/transaction.ts';
 import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
 
 /** Bytes of a line: a cache line, and the write-combining unit of today's cores. */
-const LINE_BYTES = 64;
+export const LINE_BYTES = 64;
 
 /** Lines that a buffer holds before the oldest leaves: typical of cores, IMPLEMENTATION DEFINED. */
 export const LINES = 4;
@@ -53,6 +53,7 @@ export interface BufferedStore {
 
 /** The parts of a store by line, ascending. */
 export function byLine(store: BufferedStore): BufferedStore[] {
+  if ((store.pa % LINE_BYTES) + store.size <= LINE_BYTES) return [store];
   const parts: BufferedStore[] = [];
   for (let done = 0; done < store.size; ) {
     const at = store.pa + done;

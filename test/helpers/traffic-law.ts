@@ -153,7 +153,12 @@ function begin(court: Court, step: Step | undefined, loads: Loads): void {
     return;
   }
   const op = court.ops.get(step.id);
-  if (op?.isStore) for (let at = 0; at < op.size; at += 1) court.newest.set(op.pa + at, op.id);
+  // Whether an exclusive stores shows at its end.
+  if (op?.isStore && op.access.kind !== 'exclusive-store') isNewest(court, op);
+}
+
+function isNewest({ newest }: Court, { id, pa, size }: Op): void {
+  for (let at = 0; at < size; at += 1) newest.set(pa + at, id);
 }
 
 /** The exclusive of a refusal stores nothing. */
@@ -255,6 +260,7 @@ function done(court: Court, { access, value, because }: Done, loads: Loads): voi
     if (op.access.kind !== 'prefetch') loads.done(op, value);
     return;
   }
+  isNewest(court, op);
   const addresses = Array.from({ length: op.size }, (_, at) => op.pa + at);
   if (addresses.some((address) => !court.arrived.has(keyOf(address, access))))
     court.may('E', 'acknowledged-early', `access ${access}`);
