@@ -47,6 +47,12 @@ export interface Access {
   readonly walk?: { readonly level: number; readonly purpose: WalkPurpose };
   /** Value stored, at most 8 bytes a register. */
   readonly value?: bigint;
+  /** Of SIMD&FP loads and stores: bytes of one element, the lanes of LD1 and ST1, or of the register. */
+  readonly element?: number;
+  /** Bytes behind a load that the program loads next, whatever this one gives: the loop of a memcpy. */
+  readonly ahead?: number;
+  /** The address was computed from an earlier load, which orders the two (address dependency, B2.3). */
+  readonly dependent?: boolean;
 }
 
 const WRITES: ReadonlySet<AccessKind> = new Set([
@@ -74,6 +80,16 @@ export const isCacheMaintenance = (kind: AccessKind): boolean => MAINTENANCE.has
 /** Its faults are instruction aborts (EC 0x20, 0x21): a fetch, or a walk for one. */
 export const isInstructionAbort = ({ kind, walk }: Access): boolean =>
   kind === 'fetch' || walk?.purpose === 'fetch';
+
+/** LDAR, LDAPR: everything behind it in the program is behind it for every observer (B2.3). */
+export const isAcquire = ({ kind, syndrome }: Access): boolean => kind === 'read' && syndrome?.ar === true;
+
+/** STLR: everything before it in the program is before it for every observer (B2.3). */
+export const isRelease = ({ kind, syndrome }: Access): boolean => kind === 'write' && syndrome?.ar === true;
+
+/** An FP or vector register, or several. */
+export const isSimd = ({ kind, size, element }: Access): boolean =>
+  element !== undefined || (size === 16 && (kind === 'read' || kind === 'write'));
 
 /** A hardware walk of the guest's stage-1 tables; its fault has ESR.S1PTW set. */
 export const isStage1Walk = (kind: AccessKind): boolean => kind === 's1-walk' || kind === 's1-walk-update';

@@ -2,7 +2,7 @@
 // under its rule, and when an access takes an Alignment fault (DDI0487 B2.10.1, B2.10.2; S1HasAlignmentFault,
 // S2HasAlignmentFault). An implementation may treat a type as a stricter one, never as a weaker one.
 
-import type { AccessKind } from './access.ts';
+import type { Access, AccessKind } from './access.ts';
 import type { DeviceType, MemoryType } from './memory-type.ts';
 import { isNonCacheable, isWriteBackRwa } from './memory-type.ts';
 import type { Shareability } from './shareability.ts';
@@ -28,6 +28,10 @@ export const PERMIT_RULES = {
   'non-gathering-endpoint': 'B2.10.2 nG: a read gets its data from the endpoint only',
   reordering: 'B2.10.2 R: accesses may be reordered under the same rules as Normal Non-cacheable',
   'non-reordering': 'B2.10.2 nR: accesses to one peripheral arrive in program order',
+  'simd-window':
+    'B2.10.2: a SIMD&FP load may read the aligned 16 bytes that hold what it asks for, of any Device type',
+  'multiple-accesses':
+    'B2.10.2: LDP, STP, SIMD&FP: order and sizes of the pieces are not given, an exception may repeat them',
   'early-write-acknowledgement': 'B2.10.2 E: a write may be acknowledged before it reaches the endpoint',
   'no-early-write-acknowledgement': 'B2.10.2 nE: only the endpoint acknowledges a write',
 } as const;
@@ -45,6 +49,10 @@ export type Permissions = {
   readonly reordering: Permission;
   readonly earlyWriteAcknowledgement: Permission;
   readonly speculativeReads: Permission;
+  /** SIMD&FP loads read neighbours of what they ask for, in the aligned 16 bytes around it. */
+  readonly simdWindowReads: Permission;
+  /** The pieces of pairs and of vector accesses go in any order, joined or one by one, and may start over. */
+  readonly piecesAsTheyCome: Permission;
   /** Reads satisfied from an earlier write in a store or merge buffer. */
   readonly storeBufferForwarding: Permission<'yes' | 'if-no-barrier-between' | 'no'>;
   /** 'by-cacheability': inner and outer caches as the type says. */
@@ -75,6 +83,8 @@ function permitsDevice(device: DeviceType): Permissions {
       ? { value: true, because: 'early-write-acknowledgement' }
       : { value: false, because: 'no-early-write-acknowledgement' },
     speculativeReads: { value: false, because: 'device-no-speculation' },
+    simdWindowReads: { value: true, because: 'simd-window' },
+    piecesAsTheyCome: { value: true, because: 'multiple-accesses' },
     storeBufferForwarding: g
       ? { value: 'if-no-barrier-between', because: 'gathering-forwards' }
       : { value: 'no', because: 'non-gathering-endpoint' },
@@ -102,6 +112,8 @@ function normalPermissions(cached: boolean, exclusives: boolean): Permissions {
     reordering: yes,
     earlyWriteAcknowledgement: yes,
     speculativeReads: cached ? yes : { value: true, because: 'normal-non-cacheable' },
+    simdWindowReads: yes,
+    piecesAsTheyCome: yes,
     storeBufferForwarding: allowed,
     caching: cached
       ? { value: 'by-cacheability', because: 'normal-cacheability' }
@@ -154,7 +166,17 @@ export type AlignmentAccess = {
   readonly address: number | bigint;
   /** Bytes of the whole access, both registers of a pair. */
   readonly size: number;
+  /** Bytes of an element where each is aligned by itself (LD1, ST1). */
+  readonly element?: number;
 };
+
+/** What of an access alignment is about. */
+export const alignmentOf = ({ kind, va, size, element }: Access): AlignmentAccess => ({
+  kind,
+  address: va,
+  size,
+  ...(element === undefined ? {} : { element }),
+});
 
 export type AlignmentCheck = {
   readonly access: AlignmentAccess;
@@ -185,8 +207,9 @@ const CHECKED: ReadonlySet<AlignmentAccess['kind']> = new Set([
 
 const WINDOW = 16;
 
-/** LDP and STP are two accesses, each aligned to one register. */
-function alignedUnit({ kind, size }: AlignmentAccess): number {
+/** LDP and STP are two accesses, each aligned to one register; LD1 and ST1 one for each element. */
+function alignedUnit({ kind, size, element }: AlignmentAccess): number {
+  if (element !== undefined) return element;
   return kind === 'read-pair' || kind === 'write-pair' ? size / 2 : size;
 }
 

@@ -17,6 +17,8 @@ export interface Transaction {
   readonly stores: number;
   /** Access that waits for the answer; null for a write that was acknowledged early, and for speculation. */
   readonly access: number | null;
+  /** Of a read that nobody waits for: the processor wants the answer all the same, for loads to come. */
+  readonly keeps?: true;
 }
 
 /** Physical addresses from `start` to before `end`. */

@@ -46,10 +46,11 @@ function rulesThatDiffer(left: readonly Recorded[], right: readonly Recorded[]):
   return null;
 }
 
-/** Of a leaf both rules count: that of its type and that of its size. */
+/** Of a leaf both rules count, that of its type and that of its size; of an access, how the stages combined. */
 function rulesOf(events: readonly Recorded[]): string[] {
   return events.flatMap((event) => [
     ...('because' in event && event.because !== null ? [event.because] : []),
+    ...('translation' in event && event.translation !== null ? [event.translation.combined.because] : []),
     ...('sizeBecause' in event ? [event.sizeBecause ?? 'page of RAM'] : []),
   ]);
 }

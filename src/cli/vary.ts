@@ -1,6 +1,7 @@
 // `--vary kernel=6.1,6.12 --vary device=vfio-pci,gicv`: the words of the command line as a list of variants,
 // every combination of the values given, in the order in which they were given.
 
+import { STAGE1_ATTRIBUTES } from '../guest/mapping.ts';
 import type { KernelPreset } from '../host/kernels.ts';
 import type { Variant } from '../machine/report.ts';
 import { VARY_DEVICES } from '../machine/report.ts';
@@ -30,6 +31,7 @@ const DIMENSIONS: Readonly<
 > = {
   kernel: { values: null, set: () => ({}) },
   device: { values: VARY_DEVICES, set: (value) => ({ device: value as NonNullable<Variant['device']> }) },
+  stage1: { values: [...STAGE1_ATTRIBUTES.keys()], set: (value) => ({ stage1: value }) },
   fwb: { values: ['on', 'off'], set: (value) => ({ fwb: value === 'on' }) },
   dic: { values: ['on', 'off'], set: (value) => ({ dic: value === 'on' }) },
   gicv: { values: ['device', 'normal-nc'], set: (value) => (value === 'normal-nc' ? { gicv: value } : {}) },
@@ -86,7 +88,7 @@ async function withKernel(choice: VariantChoice): Promise<VariantChoice> {
 }
 
 function parseWord(word: string): Dimension {
-  const split = /^([a-z]+)=(.+)$/i.exec(word);
+  const split = /^([a-z]+\d?)=(.+)$/i.exec(word);
   const [, what = '', list = ''] = split ?? [];
   const known = Object.keys(DIMENSIONS);
   if (split === null) {
@@ -128,7 +130,8 @@ function combinations(dimensions: readonly Dimension[]): VariantChoice[] {
     (choices, { what, values }) =>
       choices.flatMap((choice) =>
         values.map((value) => {
-          const prefix = { fwb: 'FWB ', dic: 'DIC ', thp: 'THP ', gicv: 'GICV ' }[what] ?? '';
+          const prefix =
+            { fwb: 'FWB ', dic: 'DIC ', thp: 'THP ', gicv: 'GICV ', stage1: 'stage 1 ' }[what] ?? '';
           const shown = `${prefix}${value}`;
           return {
             name: choice.name === '' ? shown : `${choice.name} ${shown}`,

@@ -54,8 +54,13 @@ export function unclaimedTransaction(
   ];
 }
 
-function answered(by: Requester, { access }: Transaction, value: bigint | null): DeviceEvent[] {
+function answered(by: Requester, transaction: Transaction, value: bigint | null): DeviceEvent[] {
   const { vm, vcpu } = by;
+  const { access, keeps } = transaction;
+  if (keeps === true && value !== null) {
+    const { pa, size, memoryType } = transaction;
+    return [{ type: 'speculation-answered', vm, vcpu, read: { pa, size, memoryType, value } }];
+  }
   return access === null ? [] : [{ type: 'transaction-answered', vm, vcpu, access, value }];
 }
 

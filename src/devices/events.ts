@@ -3,6 +3,7 @@
 // another device.
 
 import type { Ipa, Pa } from '../arch/addresses.ts';
+import type { Transaction } from '../arch/transaction.ts';
 import type { DeviceDescription } from './description.ts';
 
 /**
@@ -71,6 +72,13 @@ export type DeviceEvent =
       readonly vcpu: number;
       readonly access: number;
       readonly value: bigint | null;
+    }
+  /** The answer to a read that no access waits for. */
+  | {
+      readonly type: 'speculation-answered';
+      readonly vm: number;
+      readonly vcpu: number;
+      readonly read: Pick<Transaction, 'pa' | 'size' | 'memoryType'> & { readonly value: bigint };
     }
   /**
    * User space or the kernel emulated an MMIO access; `value` is null for a write and where it is not known.

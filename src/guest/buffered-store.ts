@@ -2,6 +2,7 @@
 // merge (DDI0487 B2.10 G); those that only permit reordering keep each access in a line of its own.
 
 import type { Access } from '../arch/access.ts';
+import { isRelease } from '../arch/access.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
 import { permits } from '../arch/permits.ts';
 import type { Choose } from './choices.ts';
@@ -10,6 +11,7 @@ import { drain, drainEarly } from './drain.ts';
 import { completed } from './emit.ts';
 import type { GuestEvent, TransactionBecause, Translation } from './events.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
+import type { Plan } from './plan.ts';
 import type { VcpuState } from './state.ts';
 import type { BufferedStore, Line, StoreBuffer } from './store-buffer.ts';
 import {
@@ -27,21 +29,32 @@ import {
 
 /**
  * Whether a store waits in the buffer: it may merge and is acknowledged early. A processor that uses every latitude
- * holds back the stores of nGRE too, to reorder them. Exclusives need to know how they ended.
+ * holds back the stores of nGRE too, to reorder them, and those of nGnRE where somebody could see it. Exclusives need
+ * to know how they ended, and a store-release leaves in its place.
  */
-export function buffersStore(access: Access, memoryType: MemoryType, choose: Choose): boolean {
+export function buffersStore(
+  access: Access,
+  memoryType: MemoryType,
+  isObserved: boolean,
+  choose: Choose,
+): boolean {
   if (access.kind !== 'write' && access.kind !== 'write-pair' && access.kind !== 'dc-zva') return false;
   const { gathering, reordering, earlyWriteAcknowledgement } = permits(memoryType);
-  const holds = gathering.value || (choose !== TYPICAL && reordering.value);
-  return holds && earlyWriteAcknowledgement.value;
+  if (isRelease(access) || !earlyWriteAcknowledgement.value) return false;
+  if (gathering.value) return true;
+  if (choose === TYPICAL) return false;
+  return reordering.value || (isObserved && choose('early-acknowledgement', 2) === 1);
 }
 
 /** The parts that enter lines: cut at lines where the type gathers, else the accesses as they are. */
-function partsOf(access: Access, { pa, combined }: Translation): readonly BufferedStore[] {
+function partsOf(access: Access, { pa, combined }: Translation, plan: Plan | null): readonly BufferedStore[] {
   const { type } = combined;
-  return permits(type).gathering.value
-    ? byLine(extentOf(access, pa, type))
-    : transactionsOf(access, pa, type, false);
+  if (!permits(type).gathering.value) {
+    const once = plan?.pieces.filter((it, at, all) => all.findIndex((other) => other.pa === it.pa) === at);
+    return transactionsOf(access, pa, type, false, once);
+  }
+  if (plan === null || plan.pieces.length < 2) return byLine(extentOf(access, pa, type));
+  return transactionsOf(access, pa, type, false, plan.pieces).flatMap(byLine);
 }
 
 /**
@@ -52,6 +65,7 @@ export function bufferStore(
   id: number,
   access: Access,
   translation: Translation,
+  plan: Plan | null,
   choose: Choose,
 ): GuestEvent[] {
   const events: GuestEvent[] = [];
@@ -64,7 +78,7 @@ export function bufferStore(
     );
   };
   const elders = choose === TYPICAL ? withElders : withOverlappingElders;
-  for (const { pa, size, bytes, memoryType } of partsOf(access, translation)) {
+  for (const { pa, size, bytes, memoryType } of partsOf(access, translation, plan)) {
     const part = { pa, size, bytes, memoryType };
     const into = lineChosen(buffer, part, choose);
     if (into === null && buffer.lines.length >= LINES) {
@@ -73,7 +87,7 @@ export function bufferStore(
     }
     const store = { type: 'store-buffered', vm: vcpu.vm, vcpu: id, access: access.id, store: part } as const;
     events.push(choose === TYPICAL ? store : { ...store, into });
-    buffer = withStoreIn(buffer, part, into);
+    buffer = withStoreIn(buffer, part, into, access.id);
     const line = into === null ? newestLine(buffer, part) : buffer.lines.find((it) => it.id === into);
     if (line !== undefined && isFull(line)) leave(elders(buffer, line), 'line-full');
   }

@@ -2,7 +2,7 @@
 // options, of which 0 is what a typical processor does. Who chooses is handed in, so that the guest stays pure.
 
 import type { Line } from './store-buffer.ts';
-import { overlapsLine, writesOf } from './store-buffer.ts';
+import { keepsOrder, overlapsLine, writesOf } from './store-buffer.ts';
 
 export const CHOICES = {
   'speculative-read': 'read Normal memory near the access without a load asking',
@@ -12,6 +12,13 @@ export const CHOICES = {
   'drain-order': 'which line leaves next',
   split: 'cut a gathered write at boundaries of 32, 16 or 8 bytes',
   forward: 'answer a load from the store buffer',
+  'earlier-read': 'answer a load from a read that was made before it',
+  pieces: 'cut an access of several registers or an unaligned one, or join its pieces',
+  'piece-order': 'which piece of an access goes next',
+  widen: 'read more bytes than a load asks for',
+  repeat: 'read twice, or start an access of several pieces over',
+  'early-acknowledgement': 'hold an acknowledged store that may not be reordered',
+  exclusive: 'refuse an exclusive where none is guaranteed',
   prefetch: 'follow PRFM, or ignore the hint',
   dgh: 'follow DGH, or ignore the hint',
 } as const;
@@ -34,9 +41,12 @@ export function chooseAny<T>(choose: Choose, what: ChoiceName, list: readonly T[
   return list.length === 0 ? undefined : list[choose(what, list.length + 1) - 1];
 }
 
-/** Lines that may leave next: stores to the same bytes arrive in program order, on every type. */
+/** Lines that may leave next: stores to the same bytes, and those that may not be reordered, in program order. */
 export const freeToLeave = (lines: readonly Line[]): Line[] =>
-  lines.filter((line) => !lines.some((other) => other.id < line.id && overlapsLine(other, line)));
+  lines.filter((line) => !lines.some((other) => other.id < line.id && staysBehind(line, other)));
+
+const staysBehind = (line: Line, older: Line): boolean =>
+  overlapsLine(older, line) || (keepsOrder(older) && keepsOrder(line));
 
 /** All these lines in an order that the types permit: whatever waits in a store buffer may be reordered (R). */
 export function inSomeOrder(lines: readonly Line[], choose: Choose): readonly Line[] {

@@ -3,26 +3,29 @@
 // follow.
 
 import type { Access } from '../arch/access.ts';
-import { isCacheMaintenance, isStage1Walk } from '../arch/access.ts';
+import { isAcquire, isCacheMaintenance, isRelease, isStage1Walk, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import { encodeAbort } from '../arch/esr.ts';
-import { alignmentFault, permits } from '../arch/permits.ts';
+import type { MemoryType } from '../arch/memory-type.ts';
+import { alignmentFault, alignmentOf, permits } from '../arch/permits.ts';
+import type { Shareability } from '../arch/shareability.ts';
 import type { PaRange } from '../arch/transaction.ts';
 import { rangeAt } from '../arch/transaction.ts';
 import { stage1Of } from './both-stages.ts';
 import type { Choose } from './choices.ts';
 import { TYPICAL } from './choices.ts';
 import { accessDevice, continueAccess } from './device-access.ts';
-import { drainAll } from './drain.ts';
+import { drain, drainAll } from './drain.ts';
 import { completed, issued } from './emit.ts';
 import type { Barrier, GuestBecause, GuestEvent, Translation } from './events.ts';
 import type { TransactionAnswer } from './evolve.ts';
 import type { Stage2Regime } from './mmu.ts';
-import { translateStage2 } from './mmu.ts';
-import { transactionsOf } from './pieces.ts';
+import { faultOf, translateStage2 } from './mmu.ts';
+import { extentOf, transactionsOf } from './pieces.ts';
 import { registerValue } from './register-value.ts';
-import { speculativeRead } from './speculation.ts';
+import { boundsOf, speculativeRead } from './speculation.ts';
 import type { VcpuState } from './state.ts';
+import { overdue, overlapping, withoutLines } from './store-buffer.ts';
 
 /** What a vCPU reacts to besides its own events: words of the host, and answers of devices and the VMM. */
 export type GuestInput =
@@ -56,6 +59,8 @@ export const GUEST_HEARS = [
 export interface GuestRegime extends Stage2Regime {
   /** Sorted, without overlap; everything else is RAM, where an access completes at once. */
   readonly interconnect: readonly PaRange[];
+  /** Somebody else could see in which order stores to different places arrive; nobody if absent. */
+  readonly isObserved?: boolean;
   /** Who takes the choices that memory types leave; a typical processor if absent. */
   readonly choose?: Choose;
 }
@@ -88,7 +93,7 @@ function goOn(
 ): GuestEvent[] {
   switch (input.type) {
     case 'access-issued':
-      return issue(vcpu, id, regime, access);
+      return inOrder(vcpu, id, regime, access);
     case 'guest-reentered':
       return retry(vcpu, id, regime, access);
     case 'instruction-skipped':
@@ -103,11 +108,35 @@ function goOn(
 
 /** DMB and DSB drain; DGH only says that merging across it is not worth waiting for (DDI0487 C6.2 DGH). */
 function barrier(vcpu: VcpuState, id: number, kind: Barrier, choose: Choose): GuestEvent[] {
-  if (vcpu.storeBuffer.lines.length === 0 || kind === 'ISB') return [];
   if (kind === 'DGH') {
-    return choose('dgh', 2) === 0 ? [{ type: 'store-lines-closed', vm: vcpu.vm, vcpu: id }] : [];
+    if (vcpu.storeBuffer.lines.length === 0 || choose('dgh', 2) === 1) return [];
+    return [{ type: 'store-lines-closed', vm: vcpu.vm, vcpu: id }];
   }
-  return drainAll(vcpu, id, 'barrier', choose);
+  // A branch and an ISB order the loads behind them, too (B2.3); which branches a program takes is not known.
+  const discarded = discardReads(vcpu, id);
+  return kind === 'ISB' ? discarded : [...discarded, ...drainAll(vcpu, id, 'barrier', choose)];
+}
+
+/** No load to come is answered by a read that was made until now. */
+const discardReads = (vcpu: VcpuState, id: number): GuestEvent[] =>
+  vcpu.heldReads.length === 0 ? [] : [{ type: 'reads-discarded', vm: vcpu.vm, vcpu: id }];
+
+/** What the access finds done before it: stores that waited long enough, all of them before a store-release. */
+function inOrder(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
+  const { choose } = regime;
+  const { storeBuffer, heldReads } = vcpu;
+  const isOrdered = isAcquire(access) || access.kind === 'exclusive-load';
+  const discarded = isOrdered ? discardReads(vcpu, id) : [];
+  const due = isRelease(access) ? storeBuffer.lines : overdue(storeBuffer, access.id);
+  if (due.length === 0 && discarded.length === 0) return issue(vcpu, id, regime, access);
+  const drained = drain(vcpu, id, due, isRelease(access) ? 'release' : 'finite-time', choose);
+  const lines = due.map((line) => line.id);
+  const after: VcpuState = {
+    ...vcpu,
+    storeBuffer: withoutLines(storeBuffer, lines),
+    heldReads: isOrdered ? [] : heldReads,
+  };
+  return [...discarded, ...drained, ...issue(after, id, regime, access)];
 }
 
 function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
@@ -145,7 +174,8 @@ function throughStage2(
   const done =
     route === undefined
       ? [completed(vcpu, id, access, { translation })]
-      : toDevice(vcpu, id, regime, access, translation, route);
+      : (unsupportedExclusive(vcpu, id, regime, access, translation, address) ??
+        toDevice(vcpu, id, regime, access, translation, route));
   return result.setsAccessFlag ? [{ type: 'access-flag-set', vm, vcpu: id, ipa: address }, ...done] : done;
 }
 
@@ -156,14 +186,52 @@ const routeOf = ({ interconnect }: GuestRegime, pa: Pa): PaRange | undefined =>
 function toDevice(
   vcpu: VcpuState,
   id: number,
-  { choose = TYPICAL, geometry }: GuestRegime,
+  { choose = TYPICAL, geometry, isObserved = false }: GuestRegime,
   access: Access,
   translation: Translation,
-  route: PaRange,
+  peripheral: PaRange,
 ): GuestEvent[] {
-  const read = speculativeRead(translation, geometry.granule, route, choose);
-  const events = accessDevice(vcpu, id, access, translation, choose);
-  return read === undefined ? events : [issued(vcpu, id, read, 'speculative-read'), ...events];
+  const bounds = boundsOf(translation, geometry.granule, peripheral);
+  const read = isAcquire(access) ? undefined : speculativeRead(translation, bounds, choose);
+  const route = { translation, peripheral, bounds, isObserved };
+  const events = accessDevice(vcpu, id, access, route, choose);
+  if (read === undefined) return events;
+  // What this step may bring to the device right behind the read makes its answer old before it comes.
+  const { pa, size } = extentOf(access, translation.pa, translation.combined.type);
+  const isOld =
+    (isWrite(access.kind) && pa < read.pa + read.size && read.pa < pa + size) ||
+    overlapping(vcpu.storeBuffer, read.pa, read.size).length > 0;
+  const { keeps: _keeps, ...unkept } = read;
+  return [issued(vcpu, id, isOld ? unkept : read, 'speculative-read'), ...events];
+}
+
+/**
+ * Exclusives outside shareable Write-Back memory: whether they work is IMPLEMENTATION DEFINED (DDI0487 B2.2.6). A
+ * typical processor lets them; one may refuse them, at the first stage that made the memory so.
+ */
+function unsupportedExclusive(
+  vcpu: VcpuState,
+  id: number,
+  regime: GuestRegime,
+  access: Access,
+  { combined }: Translation,
+  address: Ipa,
+): GuestEvent[] | null {
+  if (access.kind !== 'exclusive-load' && access.kind !== 'exclusive-store') return null;
+  const { choose = TYPICAL } = regime;
+  const isPromised = (type: MemoryType, sh: Shareability): boolean =>
+    permits(type, sh).exclusives.value === 'guaranteed';
+  if (isPromised(combined.type, combined.shareability) || choose('exclusive', 2) === 0) return null;
+  const { vm } = vcpu;
+  const status = { kind: 'unsupported-exclusive-or-atomic' } as const;
+  const first = stage1Of(access, vcpu.stage1);
+  if (isPromised(first.type, first.shareability)) {
+    const fault = faultOf(access, address, status, regime.cpu);
+    return [{ type: 'stage2-faulted', vm, vcpu: id, access, attempt: vcpu.attempts, fault }];
+  }
+  const esr = stage1Esr(access, status);
+  const because = 'exclusive-unsupported';
+  return [{ type: 'stage1-faulted', vm, vcpu: id, access: access.id, far: access.va, esr, because }];
 }
 
 /** PRFM takes no fault; where the combined type permits speculation it reads (DDI0487 B2.10.1, B2.10.2). */
@@ -176,7 +244,8 @@ function prefetch(vcpu: VcpuState, id: number, regime: GuestRegime, access: Acce
   const { choose = TYPICAL } = regime;
   if (!permits(type).speculativeReads.value || choose('prefetch', 2) === 1) return [done];
   const reads = transactionsOf(access, result.pa, type, false);
-  return [...reads.map((read) => issued(vcpu, id, read, 'speculative-read')), done];
+  const sent = choose === TYPICAL ? reads : reads.map((read) => ({ ...read, keeps: true as const }));
+  return [...sent.map((read) => issued(vcpu, id, read, 'speculative-read')), done];
 }
 
 /**
@@ -196,7 +265,7 @@ function stage1Refusal(
   if (!regime.cpu.departures.deviceAlignmentFaults) return null;
   if (access.kind !== 'dc-zva' && access.va % access.size === 0) return null;
   const { type } = stage1Of(access, vcpu.stage1);
-  const at = { kind: access.kind, address: access.va, size: access.size };
+  const at = alignmentOf(access);
   const fault = alignmentFault({ access: at, stage1: type, combined: type });
   if (fault === null) return null;
   return { esr: stage1Esr(access, { kind: 'alignment' }), because: 'stage1-alignment' };

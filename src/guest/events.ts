@@ -7,6 +7,7 @@ import type { CombinedType } from '../arch/combine.ts';
 import type { Level } from '../arch/geometry.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
 import type { Transaction } from '../arch/transaction.ts';
+import type { Plan } from './plan.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
 import type { BufferedStore } from './store-buffer.ts';
 
@@ -28,7 +29,12 @@ export type GuestBecause =
   /** PRFM never faults. */
   | 'prefetch-never-faults'
   /** This processor treats cache maintenance by address as a no-op. */
-  | 'maintenance-is-a-no-op';
+  | 'maintenance-is-a-no-op'
+  /** An exclusive to memory for which the architecture does not promise any. */
+  | 'exclusive-unsupported'
+  /** The load was answered from the store buffer, or from a read made before it. */
+  | 'store-buffer-forwards'
+  | 'earlier-read-answers';
 
 /** Why a transaction left the processor, or lines of the store buffer did. */
 export type TransactionBecause =
@@ -42,8 +48,12 @@ export type TransactionBecause =
   | 'barrier'
   /** A load or an ungathered store of bytes that are in the buffer. */
   | 'overlapping-access'
-  /** Stores reach the endpoint in finite time without a barrier; here when the program ends. */
+  /** Stores reach the endpoint in finite time without a barrier: here after many accesses, or as the program ends. */
   | 'finite-time'
+  /** STLR: what is before it in the program arrives before it. */
+  | 'release'
+  /** Non-Reordering: what is before it at the same peripheral arrives before it. */
+  | 'program-order'
   /** A prefetch of Normal memory reads without a load asking. */
   | 'speculative-read';
 
@@ -95,6 +105,8 @@ export type GuestEvent =
       readonly type: 'access-translated';
       readonly access: number;
       readonly translation: Translation;
+      /** Where somebody chose how to carry it out. */
+      readonly accessPlan?: Plan;
     })
   /** A read or write left the processor; the interconnect brings it to a device by its address. */
   | (OfVcpu & {
@@ -118,5 +130,7 @@ export type GuestEvent =
     })
   /** No line of the store buffer takes another store. */
   | (OfVcpu & { readonly type: 'store-lines-closed' })
+  /** What earlier reads gave answers no load any more. */
+  | (OfVcpu & { readonly type: 'reads-discarded' })
   | (OfVcpu & { readonly type: 'barrier-executed'; readonly barrier: Barrier })
   | (OfVcpu & { readonly type: 'program-ended' });

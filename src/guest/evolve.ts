@@ -1,12 +1,26 @@
 // How an event changes a vCPU's slice: mutation of a draft or a plain object, total, without policy.
 
+import { isWrite } from '../arch/access.ts';
+import type { Pa } from '../arch/addresses.ts';
+import type { PaRange } from '../arch/transaction.ts';
 import type { GuestEvent } from './events.ts';
-import type { VcpuState } from './state.ts';
-import { closed, EMPTY_STORE_BUFFER, withoutLines, withStore, withStoreIn } from './store-buffer.ts';
+import type { ReadBytes } from './held-reads.ts';
+import { withoutBytes, withRead } from './held-reads.ts';
+import { extentOf } from './pieces.ts';
+import type { VcpuState, Waiting } from './state.ts';
+import {
+  closed,
+  EMPTY_STORE_BUFFER,
+  withoutLines,
+  withStore,
+  withStoreIn,
+  writesOf,
+} from './store-buffer.ts';
 
 /** Events of others that end or continue a vCPU's access. */
 export type VcpuInput =
   | GuestEvent
+  | SpeculationAnswer
   | { readonly type: EndOfAccess; readonly vm: number; readonly vcpu: number }
   | TransactionAnswer;
 
@@ -18,6 +32,14 @@ export interface TransactionAnswer {
   readonly access: number;
   /** Null for a write. */
   readonly value: bigint | null;
+}
+
+/** A device answered a read that no access waits for. */
+export interface SpeculationAnswer {
+  readonly type: 'speculation-answered';
+  readonly vm: number;
+  readonly vcpu: number;
+  readonly read: ReadBytes;
 }
 
 type EndOfAccess = 'run-failed' | 'abort-injected' | 'nisv-exited' | 'sea-exited' | 'serror-injected';
@@ -33,6 +55,7 @@ export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuS
     monitor: false,
     waiting: null,
     storeBuffer: EMPTY_STORE_BUFFER,
+    heldReads: [],
   };
 }
 
@@ -49,19 +72,33 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       // An exception taken to EL2 clears the local monitor (measured rule 7).
       vcpu.attempts += 1;
       vcpu.monitor = false;
+      if (vcpu.heldReads.length > 0) vcpu.heldReads = [];
       return;
     case 'access-completed':
       if (vcpu.pending?.kind === 'exclusive-load' && event.translation !== null) vcpu.monitor = true;
       if (vcpu.pending?.kind === 'exclusive-store') vcpu.monitor = false;
+      if (event.translation !== null && vcpu.heldReads.length > 0) dropUsed(vcpu, event);
       vcpu.pending = null;
       vcpu.waiting = null;
       return;
-    case 'access-translated':
-      vcpu.waiting = { translation: event.translation, answers: [] };
+    case 'access-translated': {
+      const { translation, accessPlan: plan } = event;
+      vcpu.waiting = { translation, answers: [], ...(plan === undefined ? {} : { plan }) };
       return;
+    }
     case 'transaction-answered':
       if (vcpu.waiting === null || vcpu.pending?.id !== event.access) return;
+      if (event.value !== null && vcpu.waiting.plan !== undefined)
+        holdAnswer(vcpu, vcpu.waiting, event.value);
       vcpu.waiting = { ...vcpu.waiting, answers: [...vcpu.waiting.answers, event.value] };
+      return;
+    case 'speculation-answered': {
+      const { pa, size } = event.read;
+      hold(vcpu, event.read, { start: pa, end: (pa + size) as Pa });
+      return;
+    }
+    case 'reads-discarded':
+      vcpu.heldReads = [];
       return;
     case 'stage1-faulted':
     case 'run-failed':
@@ -77,13 +114,36 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
   }
 }
 
+/** An answer to a load that somebody planned. */
+function holdAnswer(vcpu: VcpuState, { translation, answers, plan }: Waiting, value: bigint): void {
+  const piece = plan?.pieces[answers.length];
+  if (plan === undefined || piece === undefined) return;
+  hold(vcpu, { ...piece, value, memoryType: translation.combined.type }, plan.keeps);
+}
+
+/** A read was answered; where the vCPU's own stores wait, what it gave is older than they are. */
+function hold(vcpu: VcpuState, read: ReadBytes, keeps: PaRange | null): void {
+  let held = withRead(vcpu.heldReads, read, keeps);
+  for (const { pa, size } of vcpu.storeBuffer.lines.flatMap(writesOf)) held = withoutBytes(held, pa, size);
+  vcpu.heldReads = held;
+}
+
+/** A store makes what was read there old; a load that an earlier read answered uses it up. */
+function dropUsed(vcpu: VcpuState, event: GuestEvent & { type: 'access-completed' }): void {
+  const { pending, heldReads } = vcpu;
+  if (pending === null || event.translation === null) return;
+  if (!isWrite(pending.kind) && event.because !== 'earlier-read-answers') return;
+  const { pa, size } = extentOf(pending, event.translation.pa, event.translation.combined.type);
+  vcpu.heldReads = withoutBytes(heldReads, pa, size);
+}
+
 function evolveStoreBuffer(vcpu: VcpuState, event: VcpuInput): void {
   switch (event.type) {
     case 'store-buffered':
       vcpu.storeBuffer =
         event.into === undefined
-          ? withStore(vcpu.storeBuffer, event.store)
-          : withStoreIn(vcpu.storeBuffer, event.store, event.into);
+          ? withStore(vcpu.storeBuffer, event.store, event.access)
+          : withStoreIn(vcpu.storeBuffer, event.store, event.into, event.access);
       return;
     case 'store-lines-drained':
       vcpu.storeBuffer = withoutLines(vcpu.storeBuffer, event.lines);

@@ -37,6 +37,13 @@ export const normalWriteThrough = attribute('Normal-WT', 0xbb);
 /** ioremap_cache(), memremap(MEMREMAP_WB), RAM: MAIR byte 0xff. */
 export const normalWriteBack = attribute('Normal-WB', 0xff);
 
+/** Every attribute that an ioremap() can be told to take instead of its own, by the name of its type. */
+export const STAGE1_ATTRIBUTES: ReadonlyMap<string, Stage1Attribute> = new Map(
+  [deviceNGnRnE, deviceNGnRE, deviceNGRE, deviceGRE, writeCombining, normalWriteThrough, normalWriteBack].map(
+    (it) => [it.name, it],
+  ),
+);
+
 /** The same attribute without execute-never, as in PAGE_KERNEL_EXEC. */
 export const executable = (from: Stage1Attribute): Stage1Attribute => ({ ...from, executable: true });
 

@@ -11,7 +11,7 @@ import { encodeAbort, NO_SYNDROME } from '../arch/esr.ts';
 import type { FaultStatus } from '../arch/fault-status.ts';
 import type { Level, Stage2Geometry } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
-import { alignmentFault } from '../arch/permits.ts';
+import { alignmentFault, alignmentOf } from '../arch/permits.ts';
 import type { Stage1Attributes } from '../arch/stage1.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
 import type { TranslationTable } from '../arch/translation-table.ts';
@@ -70,7 +70,7 @@ export function translateStage2(
 /** Only accesses that can be misaligned at all pay for the check. */
 function stage2Misaligned(access: Access, first: Stage1Attributes, combined: CombinedType): boolean {
   if (access.kind !== 'dc-zva' && access.va % access.size === 0) return false;
-  const at = { kind: access.kind, address: access.va, size: access.size };
+  const at = alignmentOf(access);
   return alignmentFault({ access: at, stage1: first.type, combined: combined.type })?.stage === 2;
 }
 
@@ -84,7 +84,8 @@ function faulted(access: Access, address: Ipa, cpu: CpuFeatures, status: FaultSt
   return { kind: 'faulted', fault: faultOf(access, address, status, cpu) };
 }
 
-function faultOf(access: Access, address: Ipa, status: FaultStatus, cpu: CpuFeatures): Stage2Fault {
+/** What EL2 sees of it. @param address the IPA of the access */
+export function faultOf(access: Access, address: Ipa, status: FaultStatus, cpu: CpuFeatures): Stage2Fault {
   const reported = reportedStatus(access, status, cpu);
   const s1ptw = isStage1Walk(access.kind);
   const esr = isInstructionAbort(access)

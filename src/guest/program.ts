@@ -1,11 +1,10 @@
 // Guest programs: generators that yield what a vCPU does next and get back what came of it, so that a guest can act
-// on what it read or on an abort. Instruction syndromes follow the form of the instruction (DDI0487 D24.2.40, ISV).
+// on what it read or on an abort.
 
 import type { Access, AccessKind } from '../arch/access.ts';
-import { isWrite } from '../arch/access.ts';
-import type { InstructionSyndrome } from '../arch/esr.ts';
-import { NO_SYNDROME } from '../arch/esr.ts';
 import type { Barrier } from './events.ts';
+import type { BurstOptions, LoadOptions, PairOptions, StoreOptions, VectorOptions } from './instruction.ts';
+import { accessOf, ahead, fetchOf, LINE, loadOf, storeOf, vectorsOf } from './instruction.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
 import { createVaSpace, normalWriteBack, physicalMapping } from './mapping.ts';
 
@@ -46,42 +45,6 @@ export interface Signal {
   readonly signal: string;
 }
 
-/**
- * Form of a load or store. `register`: one general register, ISV = 1. `acquire-release`: LDAR, STLR, ISV = 1.
- * Without a syndrome (ISV = 0): `post-index`, `pre-index` (writeback) and `simd` (an FP or vector register).
- */
-export type InstructionForm = 'register' | 'acquire-release' | 'post-index' | 'pre-index' | 'simd';
-
-export interface LoadOptions {
-  /** Bytes; 16 is one vector register. 8 unless given. */
-  readonly size?: 1 | 2 | 4 | 8 | 16;
-  readonly form?: InstructionForm;
-  /** LDRSB, LDRSH, LDRSW: sign-extended to 64 bits. */
-  readonly signed?: boolean;
-  /** Number of the general register, 0 to 31; 31 is XZR. 0 unless given. */
-  readonly register?: number;
-}
-
-export interface StoreOptions extends Omit<LoadOptions, 'signed'> {
-  /** What is stored, unsigned; unknown to device and reports unless given. */
-  readonly value?: bigint;
-}
-
-export interface PairOptions {
-  /** Bytes of both registers: two W, X or Q registers. 16 unless given. */
-  readonly size?: 8 | 16 | 32;
-  readonly value?: bigint;
-}
-
-export interface BurstOptions {
-  /** How many stores, each behind the one before. */
-  readonly count: number;
-  /** Bytes of one store; 8 unless given. */
-  readonly size?: 1 | 2 | 4 | 8 | 16;
-  /** Stored by all of them. */
-  readonly value?: bigint;
-}
-
 /** What a vCPU can be told to do. Everything but the mappings is a generator: `yield* cpu.store(...)`. */
 export interface Cpu {
   /** Number of the vCPU in its VM. */
@@ -94,6 +57,12 @@ export interface Cpu {
   ram(offset: number): GuestAddress;
   load(at: GuestAddress, options?: LoadOptions): Steps<OpResult>;
   store(at: GuestAddress, options?: StoreOptions): Steps<OpResult>;
+  /** LD1 of several vector registers: ISV = 0, each element aligned by itself. */
+  loadVectors(at: GuestAddress, options?: VectorOptions): Steps<OpResult>;
+  /** ST1. */
+  storeVectors(at: GuestAddress, options?: VectorOptions & { readonly value?: bigint }): Steps<OpResult>;
+  /** Neighbouring loads, as the inner loop of a memcpy makes them: each is certain once the first is. */
+  loadBurst(at: GuestAddress, options: Omit<BurstOptions, 'value'>): Steps<OpResult>;
   /** LDP: ISV = 0. */
   loadPair(at: GuestAddress, options?: PairOptions): Steps<OpResult>;
   /** STP: ISV = 0. */
@@ -128,14 +97,12 @@ export interface Cpu {
   await(signal: Signal): Steps<OpResult>;
 }
 
-/** Block of DC ZVA (DCZID_EL0.BS = 4) and line of the other DC and IC operations (CTR_EL0), in bytes. */
-const LINE = 64;
-const INSTRUCTION = 4;
-/** Smallest page of stage 1: an access that crosses it has two translations. */
-const PAGE = 4096;
-
-/** The vCPU that a program is given. @param ram the guest's RAM */
-export function createCpu(index: number, ram: Mappable): Cpu {
+/**
+ * The vCPU that a program is given.
+ * @param ram the guest's RAM
+ * @param mapAs what every ioremap() maps as, whatever it is told; null for what it is told
+ */
+export function createCpu(index: number, ram: Mappable, mapAs: Stage1Attribute | null = null): Cpu {
   const space = createVaSpace();
   const linear = space.map(ram, { ...normalWriteBack, executable: true });
   // Whether stage 1 is on changes only between the accesses of this program.
@@ -145,11 +112,14 @@ export function createCpu(index: number, ram: Mappable): Cpu {
   const barrier = (name: Barrier) => () => one({ kind: 'barrier', barrier: name });
   return {
     index,
-    ioremap: (target, attribute) => space.map(target, attribute),
+    ioremap: (target, attribute) => space.map(target, mapAs ?? attribute),
     physical: physicalMapping,
     ram: (offset) => linear.at(offset),
     load: (at, options = {}) => issue(stage1, loadOf(at, options)),
     store: (at, options = {}) => issue(stage1, storeOf(at, options)),
+    loadVectors: (at, options = {}) => issue(stage1, vectorsOf(at, 'read', options)),
+    storeVectors: (at, options = {}) => issue(stage1, vectorsOf(at, 'write', options)),
+    loadBurst: (at, options) => loadBurst(stage1, at, options),
     loadPair: (at, { size = 16 } = {}) => issue(stage1, accessOf(at, 'read-pair', size, {})),
     storePair: (at, { size = 16, value } = {}) =>
       issue(stage1, accessOf(at, 'write-pair', size, { wnr: true }, value)),
@@ -198,59 +168,15 @@ function* burst(stage1: { on: boolean }, at: GuestAddress, options: BurstOptions
   return result;
 }
 
-function ahead(at: GuestAddress, bytes: number): GuestAddress {
-  return {
-    va: (at.va + bytes) as GuestAddress['va'],
-    ipa: (at.ipa + bytes) as GuestAddress['ipa'],
-    stage1: at.stage1,
-    room: at.room - bytes,
-  };
-}
-
-function loadOf(at: GuestAddress, options: LoadOptions): Omit<Access, 'id'> {
-  const { size = 8, signed = false } = options;
-  return accessOf(at, 'read', size, { ...syndromeOf(size, options, signed), wnr: false });
-}
-
-function storeOf(at: GuestAddress, options: StoreOptions): Omit<Access, 'id'> {
-  const { size = 8, value } = options;
-  return accessOf(at, 'write', size, { ...syndromeOf(size, options, false), wnr: true }, value);
-}
-
-/** ISV is 1 for one general register without writeback, acquire and release included. */
-function syndromeOf(size: number, options: LoadOptions, signed: boolean): Partial<InstructionSyndrome> {
-  const { form = size === 16 ? 'simd' : 'register', register = 0 } = options;
-  if (form !== 'register' && form !== 'acquire-release') return {};
-  if (size === 16)
-    throw new RangeError(`a ${form} access has at most 8 bytes; 16 need form 'simd' or a pair`);
-  const sas = Math.log2(size) as 0 | 1 | 2 | 3;
-  return { isv: true, sas, sse: signed, srt: register, sf: size === 8 || signed, ar: form !== 'register' };
-}
-
-/** A stage 1 that maps execute-never refuses the fetch itself. */
-function fetchOf(at: GuestAddress): Omit<Access, 'id'> {
-  const access = accessOf(at, 'fetch', INSTRUCTION, {});
-  return { ...access, syndrome: null, ipa: at.stage1?.executable === false ? null : access.ipa };
-}
-
-function accessOf(
+function* loadBurst(
+  stage1: { on: boolean },
   at: GuestAddress,
-  kind: AccessKind,
-  size: number,
-  syndrome: Partial<InstructionSyndrome>,
-  value?: bigint,
-): Omit<Access, 'id'> {
-  if (size > at.room) throw new RangeError(`${kind} of ${size} bytes leaves the mapping ${at.room} bytes on`);
-  const crosses = (at.va % PAGE) + size > PAGE && size < LINE;
-  if (crosses) throw new RangeError(`${kind} of ${size} bytes crosses a page: issue an access for each side`);
-  const { va, ipa } = at;
-  return {
-    kind,
-    size,
-    va,
-    ipa,
-    stage1: at.stage1 === null ? null : { attr: at.stage1.attr, sh: at.stage1.sh },
-    syndrome: { ...NO_SYNDROME, ...syndrome },
-    ...(isWrite(kind) && value !== undefined ? { value } : {}),
-  };
+  { count, size = 8 }: Omit<BurstOptions, 'value'>,
+): Steps<OpResult> {
+  let result: OpResult = { value: null, aborted: null, skipped: null };
+  for (let index = 0; index < count && result.aborted === null; index++) {
+    const left = (count - 1 - index) * size;
+    result = yield* issue(stage1, { ...loadOf(ahead(at, index * size), { size }), ahead: left });
+  }
+  return result;
 }

@@ -10,9 +10,19 @@ import type { PaRange, Transaction } from '../arch/transaction.ts';
 import type { Choose } from './choices.ts';
 import { chooseAny, TYPICAL } from './choices.ts';
 import type { Translation } from './events.ts';
+import { LINE_BYTES } from './store-buffer.ts';
 
-const LINE = 64;
 const WORD = 4;
+
+/** The addresses around an access that its stage-2 leaf and its endpoint cover. */
+export function boundsOf({ pa, level }: Translation, granule: Granule, peripheral: PaRange): PaRange {
+  const leaf = levelSize(granule, level);
+  const start = alignDown(pa, leaf);
+  return {
+    start: Math.max(start, peripheral.start) as Pa,
+    end: Math.min(start + leaf, peripheral.end) as Pa,
+  };
+}
 
 /**
  * The speculative read that somebody chose before an access, if its type permits one: within the mapped leaf and the
@@ -20,22 +30,21 @@ const WORD = 4;
  */
 export function speculativeRead(
   translation: Translation,
-  granule: Granule,
-  route: PaRange,
+  bounds: PaRange,
   choose: Choose,
 ): Transaction | undefined {
-  const { pa, level, combined } = translation;
+  const { pa, combined } = translation;
   if (choose === TYPICAL || !permits(combined.type).speculativeReads.value) return undefined;
-  const leaf = levelSize(granule, level);
-  const start = alignDown(pa, leaf);
-  const from = Math.max(start, route.start);
-  const to = Math.min(start + leaf, route.end);
-  const line = alignDown(pa, LINE);
-  const words = Array.from({ length: LINE / WORD }, (_, index) =>
+  const line = alignDown(pa, LINE_BYTES);
+  const words = Array.from({ length: LINE_BYTES / WORD }, (_, index) =>
     read(line + index * WORD, WORD, translation),
   );
-  const near = [read(line, LINE, translation), read(line + LINE, LINE, translation), ...words];
-  const possible = near.filter((it) => it.pa >= from && it.pa + it.size <= to);
+  const near = [
+    read(line, LINE_BYTES, translation),
+    read(line + LINE_BYTES, LINE_BYTES, translation),
+    ...words,
+  ];
+  const possible = near.filter((it) => it.pa >= bounds.start && it.pa + it.size <= bounds.end);
   return chooseAny(choose, 'speculative-read', possible);
 }
 
@@ -47,4 +56,5 @@ const read = (pa: number, size: number, { combined }: Translation): Transaction 
   memoryType: combined.type,
   stores: 1,
   access: null,
+  keeps: true,
 });

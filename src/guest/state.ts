@@ -2,6 +2,8 @@
 
 import type { Access } from '../arch/access.ts';
 import type { Translation } from './events.ts';
+import type { HeldRead } from './held-reads.ts';
+import type { Plan } from './plan.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
 import type { StoreBuffer } from './store-buffer.ts';
 
@@ -12,6 +14,8 @@ export interface Waiting {
   readonly translation: Translation;
   /** Answers so far, one for each of its transactions; null for a write. */
   readonly answers: readonly (bigint | null)[];
+  /** Absent: the transactions of a typical processor. */
+  readonly plan?: Plan;
 }
 
 export interface VcpuState {
@@ -29,4 +33,6 @@ export interface VcpuState {
   /** Null while the pending access waits for no device. */
   waiting: Waiting | null;
   storeBuffer: StoreBuffer;
+  /** Oldest first; empty for a typical processor. */
+  heldReads: readonly HeldRead[];
 }

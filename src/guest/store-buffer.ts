@@ -10,7 +10,7 @@ import type { Transaction } from '../arch/transaction.ts';
 import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
 
 /** Bytes of a line: a cache line, and the write-combining unit of today's cores. */
-const LINE_BYTES = 64;
+export const LINE_BYTES = 64;
 
 /** Lines that a buffer holds before the oldest leaves: typical of cores, IMPLEMENTATION DEFINED. */
 export const LINES = 4;
@@ -29,6 +29,8 @@ export interface Line {
   readonly unknown: bigint;
   /** Offset of each store that went into the line. */
   readonly stores: readonly number[];
+  /** Number of the access that opened the line. */
+  readonly since: number;
   /** A closed line (DGH) waits to be drained and takes no more stores. */
   readonly open: boolean;
 }
@@ -51,6 +53,7 @@ export interface BufferedStore {
 
 /** The parts of a store by line, ascending. */
 export function byLine(store: BufferedStore): BufferedStore[] {
+  if ((store.pa % LINE_BYTES) + store.size <= LINE_BYTES) return [store];
   const parts: BufferedStore[] = [];
   for (let done = 0; done < store.size; ) {
     const at = store.pa + done;
@@ -88,11 +91,20 @@ const sameType = (a: MemoryType, b: MemoryType): boolean =>
   a === b || describeMemoryType(a) === describeMemoryType(b);
 
 /** The buffer after a part of a store merged into its line, or opened one. */
-export const withStore = (buffer: StoreBuffer, part: BufferedStore): StoreBuffer =>
-  withStoreIn(buffer, part, lineFor(buffer, part)?.id ?? null);
+export const withStore = (buffer: StoreBuffer, part: BufferedStore, since = 0): StoreBuffer =>
+  withStoreIn(buffer, part, lineFor(buffer, part)?.id ?? null, since);
 
-/** The same for the line that somebody chose. @param into its number; null for a line of its own */
-export function withStoreIn(buffer: StoreBuffer, part: BufferedStore, into: number | null): StoreBuffer {
+/**
+ * The same for the line that somebody chose.
+ * @param into its number; null for a line of its own
+ * @param since number of the access
+ */
+export function withStoreIn(
+  buffer: StoreBuffer,
+  part: BufferedStore,
+  into: number | null,
+  since: number,
+): StoreBuffer {
   const line = into === null ? undefined : buffer.lines.find(({ id }) => id === into);
   if (line !== undefined) {
     const merged = mergedWith(line, part);
@@ -106,6 +118,7 @@ export function withStoreIn(buffer: StoreBuffer, part: BufferedStore, into: numb
     written: 0n,
     unknown: 0n,
     stores: [],
+    since,
     open: permits(part.memoryType).gathering.value,
   };
   return { lines: [...buffer.lines, mergedWith(fresh, part)], nextId: buffer.nextId + 1 };
@@ -175,6 +188,23 @@ export function overlapping(buffer: StoreBuffer, pa: number, size: number): Line
   const first = lineOf(pa);
   return buffer.lines.filter((line, index) => index <= newest && line.pa >= first && line.pa < pa + size);
 }
+
+/** A line of Non-Reordering memory, in which a processor holds an acknowledged store. */
+export const keepsOrder = ({ memoryType }: Line): boolean => !permits(memoryType).reordering.value;
+
+/** These lines and the older ones that may not arrive behind them, oldest first. */
+export function withPredecessors(buffer: StoreBuffer, lines: readonly Line[]): readonly Line[] {
+  const last = lines.findLast(keepsOrder);
+  if (last === undefined) return lines;
+  return buffer.lines.filter((line) => lines.includes(line) || (line.id < last.id && keepsOrder(line)));
+}
+
+/** Accesses after which a line leaves by itself: stores reach the endpoint in finite time (DDI0487 B2.10). */
+const FINITE = 256;
+
+/** Lines that waited long enough. @param now number of the access that is issued */
+export const overdue = (buffer: StoreBuffer, now: number): readonly Line[] =>
+  buffer.lines.filter(({ since }) => now - since >= FINITE);
 
 /** This line and the older ones of the same 64 bytes, which have to reach the endpoint before it. */
 export function withElders(buffer: StoreBuffer, line: Line): Line[] {

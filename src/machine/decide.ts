@@ -70,7 +70,8 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   const vcpu = state.vcpus[event.vcpu];
   if (vm === undefined || vcpu === undefined) return [];
   const { interconnect, adversary } = state;
-  const regime = { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect };
+  const isObserved = state.vcpus.length > 1 || interconnect.length > 1;
+  const regime = { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect, isObserved };
   if (adversary === null) return decideGuest(vcpu, event.vcpu, regime, event);
   const { choose, taken } = chooserFor(adversary);
   const events = decideGuest(vcpu, event.vcpu, { ...regime, choose }, event);

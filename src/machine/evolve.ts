@@ -69,6 +69,8 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'nisv-exited':
     case 'access-translated':
     case 'transaction-answered':
+    case 'speculation-answered':
+    case 'reads-discarded':
     case 'store-buffered':
     case 'store-lines-drained':
     case 'store-lines-closed':

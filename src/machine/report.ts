@@ -14,6 +14,8 @@ export const VARY_DEVICES: readonly VaryDevice[] = ['vfio-pci', 'vfio-platform',
 /** What differs from the scenario as written; absent is as written. */
 export interface Variant {
   readonly device?: VaryDevice;
+  /** What every ioremap() of the guests maps as: `Normal-NC`, `Device-nGnRE` and so on. */
+  readonly stage1?: string;
   /** FEAT_S2FWB. */
   readonly fwb?: boolean;
   /** CTR_EL0.DIC: no instruction cache maintenance is needed. */

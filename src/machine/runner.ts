@@ -2,6 +2,8 @@
 // recorded, and judges the expectations. The same scenario, kernel, seed and variant give the same bytes.
 
 import type { CpuFeatures } from '../arch/cpu.ts';
+import type { Stage1Attribute } from '../guest/mapping.ts';
+import { STAGE1_ATTRIBUTES } from '../guest/mapping.ts';
 import type { KernelPreset } from '../host/kernels.ts';
 import { KERNELS, kernelPreset } from '../host/kernels.ts';
 import type { MachineEvent, Recorded } from './events.ts';
@@ -191,6 +193,7 @@ function play(
     collector,
     regions: setup.regions,
     signals: new Set(),
+    mapAs: stage1Of(options.vary?.stage1),
     nextAccess: 0,
     isDead: (vm) => vms[vm]?.onRunError === 'stop' && collector.failures(vm).length > 0,
   };
@@ -215,6 +218,14 @@ function play(
   return { turns, actors };
 }
 
+/** @throws RangeError for a name that is no type */
+function stage1Of(name: string | undefined): Stage1Attribute | null {
+  if (name === undefined) return null;
+  const attribute = STAGE1_ATTRIBUTES.get(name);
+  if (attribute !== undefined) return attribute;
+  throw new RangeError(`stage 1 maps as ${[...STAGE1_ATTRIBUTES.keys()].join(', ')}, not as '${name}'`);
+}
+
 function judge(told: Told, facts: RunFacts, setup: Setup): ExpectationResult[] {
   const [vm] = told.vms;
   if (vm === undefined) return [];
@@ -223,7 +234,7 @@ function judge(told: Told, facts: RunFacts, setup: Setup): ExpectationResult[] {
   const asked = { vm, vms, devices, kernel, variant };
   const kind = variant.device ?? (setup.devices[0]?.kind as DeviceWhen | undefined) ?? null;
   return told.expectations
-    .filter(({ when }) => isAsked(when, kernel, kind))
+    .filter(({ when }) => isAsked(when, kernel, kind, variant.stage1))
     .flatMap(({ expectation }) => expectation(asked))
     .map((check) => ({ what: check.what, ...check.evaluate(facts) }));
 }

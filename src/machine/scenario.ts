@@ -53,6 +53,8 @@ export interface When {
   readonly kernel?: string | readonly string[];
   /** Kind of the first device in the run, as plugged or as varied. */
   readonly device?: DeviceWhen | readonly DeviceWhen[];
+  /** As what a variant makes the guests map; absent: as the story itself maps, and only then. */
+  readonly stage1?: string | readonly string[];
 }
 
 export type DeviceWhen = VaryDevice | DeviceKind;
@@ -152,10 +154,16 @@ export function outline(story: Scenario): Outline {
 }
 
 /** Whether something expected under these conditions is expected of a run. */
-export function isAsked(when: When, kernel: string, device: DeviceWhen | null): boolean {
+export function isAsked(
+  when: When,
+  kernel: string,
+  device: DeviceWhen | null,
+  stage1: string | null = null,
+): boolean {
   const meets = (wanted: string | readonly string[] | undefined, is: string | null): boolean =>
     wanted === undefined || (is !== null && listOf(wanted).includes(is));
-  return meets(when.kernel, kernel) && meets(when.device, device);
+  const mapped = when.stage1 === undefined ? stage1 === null : meets(when.stage1, stage1);
+  return mapped && meets(when.kernel, kernel) && meets(when.device, device);
 }
 
 /** Names of the presets that are older than a release, which need not be one. @throws RangeError for no release */

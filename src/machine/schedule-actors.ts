@@ -2,7 +2,7 @@
 // at every stage of a fault, so that others can come in between; a VMM's turn is one call.
 
 import { STAGE_1_OFF, STAGE_1_ON } from '../arch/stage1.ts';
-import type { Mappable } from '../guest/mapping.ts';
+import type { Mappable, Stage1Attribute } from '../guest/mapping.ts';
 import type { GuestOp, GuestProgram, OpResult } from '../guest/program.ts';
 import { createCpu } from '../guest/program.ts';
 import type { VmmCall } from '../host/calls.ts';
@@ -18,6 +18,8 @@ export interface Stage {
   readonly simulation: Simulation;
   readonly collector: Collector;
   readonly regions: readonly PlacedRegion[];
+  /** What guests' ioremap() maps as, whatever it is told; null for what it is told. */
+  readonly mapAs: Stage1Attribute | null;
   /** Signals raised so far. */
   readonly signals: Set<string>;
   /** Number of the next access. */
@@ -45,7 +47,7 @@ export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram)
   const { simulation } = stage;
   const { vm, vcpu } = place;
   const name = `${place.vmName} vcpu ${place.index}`;
-  const steps = program(createCpu(place.index, place.ram));
+  const steps = program(createCpu(place.index, place.ram, stage.mapAs));
   let last: GuestOp | null = null;
   let ended = false;
   return {

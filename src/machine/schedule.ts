@@ -51,7 +51,7 @@ export function takeTurns(
   let prng: PrngState = (seed ?? 0) >>> 0;
   for (;;) {
     const able = actors.filter((actor) => actor.status() === 'ready');
-    const ready = seed === null ? steadyOrder(able, schedule.at(-1)) : able;
+    const ready = seed === null ? steadyOrder(able, schedule) : able;
     const [first] = ready;
     if (first === undefined) break;
     if (schedule.length === MOST_TURNS)
@@ -77,10 +77,17 @@ export function takeTurns(
   return { schedule, stuck, prng };
 }
 
+/** Turns after which a steady schedule goes on to the others: a fault is retried until another vCPU's map is done. */
+const PATIENCE = 100;
+
 /** Whoever went last comes first, so that each change of turns is one decision. */
-function steadyOrder(able: readonly Actor[], last: number | undefined): readonly Actor[] {
+function steadyOrder(able: readonly Actor[], schedule: readonly number[]): readonly Actor[] {
+  const last = schedule.at(-1);
   const same = able.filter(({ id }) => id === last);
-  return same.length === 0 ? able : [...same, ...able.filter(({ id }) => id !== last)];
+  const others = able.filter(({ id }) => id !== last);
+  const recent = schedule.slice(-PATIENCE);
+  const isPatient = recent.length < PATIENCE || recent.some((id) => id !== last);
+  return isPatient ? [...same, ...others] : [...others, ...same];
 }
 
 function givenActor(ready: readonly Actor[], id: number, turn: number): Actor {

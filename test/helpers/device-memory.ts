@@ -10,7 +10,7 @@ import { valueOfBytes } from '../../src/arch/transaction.ts';
 import { TranslationTable } from '../../src/arch/translation-table.ts';
 import type { Choose } from '../../src/guest/choices.ts';
 import type { GuestInput, GuestRegime } from '../../src/guest/decide.ts';
-import { decideGuest } from '../../src/guest/decide.ts';
+import { decideGuest, GUEST_HEARS } from '../../src/guest/decide.ts';
 import type { Barrier, GuestEvent } from '../../src/guest/events.ts';
 import { evolveVcpu, initialVcpu } from '../../src/guest/evolve.ts';
 import type { VcpuState } from '../../src/guest/state.ts';
@@ -34,11 +34,30 @@ export const DEVICE = 0x1000_0000;
 const PAGES = 2;
 const PAGE = 4096;
 
-export type Step = Access | Barrier | 'end';
+/** Somebody else changes a byte of the device. */
+export interface Outside {
+  readonly outside: number;
+  readonly byte: number;
+}
+
+export type Step = Access | Barrier | Outside | 'end';
+
+/** What an observer beside the device and the program sees, in order. */
+export type Seen =
+  | { readonly at: 'step'; readonly step: number }
+  | { readonly at: 'bus'; readonly transaction: Transaction }
+  | {
+      readonly at: 'done';
+      readonly access: number;
+      readonly value: bigint | null;
+      readonly because: string | null;
+    }
+  | { readonly at: 'fault'; readonly access: number };
 
 export interface Traffic {
   readonly events: readonly GuestEvent[];
   readonly transactions: readonly Transaction[];
+  readonly seen: readonly Seen[];
   readonly vcpu: VcpuState;
 }
 
@@ -67,47 +86,79 @@ function regimeOf(type: TypeName): GuestRegime {
     table = table.withLeaf(at, 3, { outputAddress: at as Pa, attributes });
   }
   const interconnect = [{ start: DEVICE as Pa, end: (DEVICE + PAGES * PAGE) as Pa }];
-  return { geometry, table, cpu: CPU, interconnect };
+  return { geometry, table, cpu: CPU, interconnect, isObserved: true };
 }
 
+const REGIMES = new Map<TypeName, GuestRegime>();
+
+function regimeFor(type: TypeName): GuestRegime {
+  const regime = REGIMES.get(type) ?? regimeOf(type);
+  REGIMES.set(type, regime);
+  return regime;
+}
+
+const AT = { vm: 0, vcpu: 0 } as const;
+
+/** What the device makes of a transaction, and its answer if somebody wants one. */
+function answerOf(memory: Map<number, number>, { transaction }: GuestEvent & { type: 'transaction-issued' }) {
+  const { access, kind, pa, size, bytes, memoryType, keeps } = transaction;
+  for (const [index, byte] of (bytes ?? []).entries()) memory.set(pa + index, byte);
+  if (access === null && keeps !== true) return null;
+  const value =
+    kind === 'read'
+      ? valueOfBytes(Array.from({ length: size }, (_, index) => memory.get(pa + index) ?? 0))
+      : null;
+  if (access !== null) return { type: 'transaction-answered', ...AT, access, value } as const;
+  return { type: 'speculation-answered', ...AT, read: { pa, size, memoryType, value: value ?? 0n } } as const;
+}
+
+type Queued = Parameters<typeof evolveVcpu>[1] | (GuestEvent & { type: 'transaction-issued' });
+
+const HEARS: ReadonlySet<string> = new Set(GUEST_HEARS);
+
 /**
- * Runs the program to its last step; `end` is the end of the program.
+ * Runs the program to its last step, with a queue as the bus has it; `end` is the end of the program. Stage 1 is
+ * Normal Write-Back, so that stage 2 alone decides.
  * @param choose who takes the choices that the type leaves; a typical processor unless given
  */
 export function traffic(type: TypeName, steps: readonly Step[], choose?: Choose): Traffic {
-  const regime = { ...regimeOf(type), ...(choose === undefined ? {} : { choose }) };
+  const regime = { ...regimeFor(type), ...(choose === undefined ? {} : { choose }) };
   const memory = new Map<number, number>();
-  const at = { vm: 0, vcpu: 0 };
   const stage1 = { controls: STAGE_1_ON, paBits: 40 };
-  const vcpu = initialVcpu({ type: 'vcpu-created', ...at, index: 0, stage1 });
+  const vcpu = initialVcpu({ type: 'vcpu-created', ...AT, index: 0, stage1 });
   const events: GuestEvent[] = [];
-  const hear = (input: GuestInput): void => {
-    if (input.type !== 'access-translated') evolveVcpu(vcpu, input as Parameters<typeof evolveVcpu>[1]);
-    for (const event of decideGuest(vcpu, 0, regime, input)) {
-      events.push(event);
-      evolveVcpu(vcpu, event);
-      if (event.type === 'access-translated') hear(event);
-      if (event.type !== 'transaction-issued') continue;
-      const { access, kind, pa, size, bytes } = event.transaction;
-      for (const [index, byte] of (bytes ?? []).entries()) memory.set(pa + index, byte);
-      if (access === null) continue;
-      const read = Array.from({ length: size }, (_, index) => memory.get(pa + index) ?? 0);
-      hear({
-        type: 'transaction-answered',
-        ...at,
-        access,
-        value: kind === 'read' ? valueOfBytes(read) : null,
-      });
+  const seen: Seen[] = [];
+  const queue: Queued[] = [];
+  const hear = (first: Queued): void => {
+    queue.push(first);
+    for (let input = queue.shift(); input !== undefined; input = queue.shift()) {
+      evolveVcpu(vcpu, input);
+      if (input.type === 'transaction-issued') {
+        const answer = answerOf(memory, input);
+        if (answer !== null) queue.push(answer);
+        seen.push({ at: 'bus', transaction: input.transaction });
+      } else if (input.type === 'access-completed') {
+        seen.push({ at: 'done', access: input.access, value: input.value, because: input.because });
+      } else if (input.type === 'stage2-faulted') seen.push({ at: 'fault', access: input.access.id });
+      if (!HEARS.has(input.type)) continue;
+      const decided = decideGuest(vcpu, 0, regime, input as GuestInput);
+      events.push(...decided);
+      queue.push(...decided);
     }
   };
-  for (const step of steps) {
-    if (step === 'end') hear({ type: 'program-ended', ...at });
-    else if (typeof step === 'string') hear({ type: 'barrier-executed', ...at, barrier: step });
-    else hear({ type: 'access-issued', ...at, access: step });
+  for (const [index, step] of steps.entries()) {
+    seen.push({ at: 'step', step: index });
+    if (step === 'end') hear({ type: 'program-ended', ...AT });
+    else if (typeof step === 'string') hear({ type: 'barrier-executed', ...AT, barrier: step });
+    else if ('outside' in step) memory.set(step.outside, step.byte);
+    else hear({ type: 'access-issued', ...AT, access: { ...step, stage1: WRITE_BACK } });
   }
   const transactions = events.flatMap((it) => (it.type === 'transaction-issued' ? [it.transaction] : []));
-  return { events, transactions, vcpu };
+  return { events, transactions, seen, vcpu };
 }
+
+/** MAIR byte and SH of stage 1. */
+const WRITE_BACK = { attr: 0xff, sh: 3 } as const;
 
 /** `W64@0x0`: direction, bytes, offset in the device. */
 export function shape({ kind, pa, size }: Transaction): string {
