@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tlpsOf } from '../../src/devices/tlp.ts';
+import { property } from '../helpers/twice.ts';
 
 const BAR = 0x1000_0000;
 const write = (offset: number, size: number) => ({ kind: 'write', address: BAR + offset, size }) as const;
@@ -70,7 +71,7 @@ describe('limits', () => {
       size: fc.integer({ min: 1, max: 9000 }),
     });
     fc.assert(
-      fc.property(request, limit, (it, max) => {
+      property(request, limit, (it, max) => {
         const packets = tlpsOf(it, { maxPayload: max, maxReadRequest: max });
         let at = it.address;
         for (const { address, length, firstBe, lastBe, bytes } of packets) {
