@@ -7,7 +7,7 @@ import { chooserFor } from '../../src/machine/adversary.ts';
 import type { Step, TypeName } from './device-memory.ts';
 import { MEM_ATTR, traffic } from './device-memory.ts';
 import { randomProgram } from './random-program.ts';
-import type { Class } from './traffic-law.ts';
+import type { Class } from './traffic-court.ts';
 import { judge } from './traffic-law.ts';
 import { twice } from './twice.ts';
 
