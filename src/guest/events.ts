@@ -48,6 +48,8 @@ export type TransactionBecause =
   | 'barrier'
   /** A load or an ungathered store of bytes that are in the buffer. */
   | 'overlapping-access'
+  /** A TLBI of their stage-2 translation: the DSB behind it waits for accesses that used it (DDI0487 D8.17). */
+  | 'translation-invalidated'
   /** Stores reach the endpoint in finite time without a barrier: here after many accesses, or as the program ends. */
   | 'finite-time'
   /** STLR: what is before it in the program arrives before it. */

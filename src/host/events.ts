@@ -210,6 +210,23 @@ export interface PciCommandInput {
   readonly value: number;
 }
 
+/** A write of the power state in PMCSR. */
+export interface PciPowerInput {
+  readonly type: 'pci-power-written';
+  readonly device: string;
+  readonly state: 'D0' | 'D3hot';
+}
+
+/** A function-level reset asked for in config space, or VFIO_DEVICE_RESET. */
+export interface PciResetInput {
+  readonly type: 'pci-reset-asked';
+  readonly device: string;
+  readonly by: 'function-level-reset' | 'device-reset';
+}
+
+/** What vfio-pci answers by taking memory_lock. */
+export type PciInput = PciCommandInput | PciPowerInput | PciResetInput;
+
 /** What stage 2 sees of hardware: it set the access flag of a leaf (FEAT_HAFDBS). */
 export interface AccessFlagInput {
   readonly type: 'access-flag-set';

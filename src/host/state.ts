@@ -25,6 +25,8 @@ export interface HostState {
   gicv: { readonly pa: Pa; readonly size: number } | null;
   /** PCI functions whose memory decoding is off, by name. */
   memoryDisabled: readonly string[];
+  /** PCI functions that vfio-pci put to D3hot, by name; empty on kernels that do not guard it. */
+  inD3hot: readonly string[];
 }
 
 /** A map call between its begin and its end, as another vCPU can meet it. */

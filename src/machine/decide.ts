@@ -6,25 +6,38 @@ import type { MmioInput } from '../devices/decide.ts';
 import {
   decideMmio,
   decideTransaction,
+  decideVmmConfig,
   unassignedMmio,
   unclaimedTransaction,
   unmodelledMmio,
 } from '../devices/decide.ts';
 import { GICD } from '../devices/description.ts';
 import type { Requester } from '../devices/events.ts';
+import { decideMsix, decideUnmasked } from '../devices/pci/msix.ts';
 import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
-import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
+import { decideHost, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
 import type { MachineEvent } from './events.ts';
 import { windowAt } from './interconnect.ts';
+import { decidePci } from './pci-change.ts';
 import type { MachineState } from './state.ts';
+import { withDrains } from './translation-drain.ts';
 
-const DEVICES_HEAR = ['transaction-issued', 'mmio-exited', 'mmio-handled'] as const;
+const DEVICES_HEAR = [
+  'transaction-issued',
+  'mmio-exited',
+  'mmio-handled',
+  'vfio-config-accessed',
+  'msix-raised',
+  'msix-mask-written',
+] as const;
+
+const PCI_HEARS = ['pci-command-written', 'pci-power-written', 'pci-reset-asked', 'pci-change-due'] as const;
 
 /** Events that some part answers. */
-export const HEARD = [...HOST_HEARS, ...GUEST_HEARS, ...DEVICES_HEAR, 'pci-command-written'] as const;
+export const HEARD = [...HOST_HEARS, ...GUEST_HEARS, ...DEVICES_HEAR, ...PCI_HEARS] as const;
 
 /** @param unassigned who answers MMIO exits outside all windows */
 export function decide(
@@ -36,7 +49,16 @@ export function decide(
   if (host === null) return [];
   switch (event.type) {
     case 'pci-command-written':
-      return decideZap(host, state.vms, event);
+    case 'pci-power-written':
+    case 'pci-reset-asked':
+      return decidePci(state, host, event);
+    case 'pci-change-due':
+      return [{ type: 'pci-function-changed', device: event.device, change: event.change }];
+    case 'vfio-config-accessed':
+      return vmmConfig(state, event);
+    case 'msix-raised':
+    case 'msix-mask-written':
+      return msix(state, event);
     case 'access-issued':
     case 'access-translated':
     case 'barrier-executed':
@@ -47,7 +69,10 @@ export function decide(
     case 'mmio-answered':
     case 'transaction-answered':
       return guest(state, host, event);
-    case 'vmm-called':
+    case 'vmm-called': {
+      const vm = state.vms[event.vm];
+      return vm === undefined ? [] : withDrains(state, decideHost(host, vm, event));
+    }
     case 'vcpu-run':
     case 'stage2-faulted':
     case 'stage2-map-begun': {
@@ -78,6 +103,27 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   const made = taken();
   if (made.choices.length === 0) return events;
   return [{ type: 'choices-taken', vm: event.vm, vcpu: event.vcpu, ...made }, ...events];
+}
+
+/** The VMM's own access to config space; nothing answers for a device that is not behind vfio-pci. */
+function vmmConfig(
+  state: MachineState,
+  event: MachineEvent & { type: 'vfio-config-accessed' },
+): readonly MachineEvent[] {
+  const id = state.devices.findIndex(({ description }) => description.name === event.device);
+  const device = state.devices[id];
+  return device === undefined ? [] : decideVmmConfig(device, id, event);
+}
+
+type MsixInput = Extract<MachineEvent, { type: 'msix-raised' | 'msix-mask-written' }>;
+
+/** Messages of a vector that was raised, or of those that waited for a mask. */
+function msix(state: MachineState, event: MsixInput): readonly MachineEvent[] {
+  const device = state.devices[event.device];
+  if (device === undefined) return [];
+  return event.type === 'msix-raised'
+    ? decideMsix(device, event.device, event.vector)
+    : decideUnmasked(device, event.device);
 }
 
 const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({

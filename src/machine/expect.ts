@@ -52,6 +52,8 @@ export interface ReceivedWanted {
   readonly bytes?: number;
   /** Bytes of each write, in order. */
   readonly writeSizes?: readonly number[];
+  /** What each write did, in the device's words, in order; null for one that only stored. */
+  readonly writeEffects?: readonly (string | null)[];
 }
 
 export interface LeafWanted {
@@ -230,6 +232,7 @@ function receipts(found: DeviceReport): Required<ReceivedWanted> {
     reads: found.reads,
     bytes: found.bytesWritten + found.bytesRead,
     writeSizes: writes.map(({ size }) => size),
+    writeEffects: writes.map(({ effect }) => effect),
   };
 }
 

@@ -154,6 +154,8 @@ export interface TransactionReport {
   readonly size: number;
   /** Stores of the program that it gathered. */
   readonly stores: number;
+  /** What it did besides moving a value, in the device's words; null for nothing. */
+  readonly effect: string | null;
   /** Combined type by which it was made; null for emulated accesses. */
   readonly memoryType: string | null;
 }

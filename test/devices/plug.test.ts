@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Pa } from '../../src/arch/addresses.ts';
+import type { PaRange } from '../../src/arch/transaction.ts';
 import type { DeviceDescription } from '../../src/devices/description.ts';
 import { placeRegions } from '../../src/devices/layout.ts';
-import type { MmapResult } from '../../src/devices/mmap.ts';
+import type { MmapHost, MmapResult } from '../../src/devices/mmap.ts';
 import { mmapRegion } from '../../src/devices/mmap.ts';
 import { devMem, emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from '../../src/devices/plug.ts';
 
@@ -16,22 +17,26 @@ const flagOf = (result: MmapResult): boolean | string =>
   result.kind === 'mapped' ? result.backing.allowAnyUncached : result.because;
 
 describe('a PCI function behind vfio-pci', () => {
-  const gpu = placed(vfioPci('gpu', { bars: [{ size: '16M', prefetchable: true }, { size: '64K' }] }));
+  const bars = [
+    { size: '16M', prefetchable: true },
+    { size: '64K', bar: 2 },
+  ] as const;
+  const gpu = placed(vfioPci('gpu', { bars }));
 
   it('is data: BARs with sizes in bytes, placed and naturally aligned', () => {
     expect(gpu).toMatchObject({
       kind: 'vfio-pci',
       name: 'gpu',
       regions: [
-        { name: 'BAR0', index: 0, size: 2 ** 24, prefetchable: true, unlisted: 'bytes', pa: 2 ** 39 },
-        { name: 'BAR1', index: 1, size: 2 ** 16, prefetchable: false, pa: 0x1000_0000 },
+        { name: 'BAR0', index: 0, size: 2 ** 24, prefetchable: true, is64: true, pa: 2 ** 39 },
+        { name: 'BAR2', index: 2, size: 2 ** 16, prefetchable: false, pa: 0x1000_0000 },
       ],
     });
   });
 
   it('gives a VMA with VM_ALLOW_ANY_UNCACHED where the kernel has it (a39d3a966a09)', () => {
     expect(flagOf(mmapRegion(gpu, 0, OLD))).toBe(false);
-    expect(mmapRegion(gpu, 1, NEW, 0x2000)).toEqual({
+    expect(mmapRegion(gpu, 2, NEW, { offset: 0x2000 })).toEqual({
       kind: 'mapped',
       backing: {
         kind: 'pfnmap',
@@ -40,21 +45,44 @@ describe('a PCI function behind vfio-pci', () => {
         pa: 0x1000_2000,
         allowAnyUncached: true,
         cacheable: false,
-        fileOffset: 2 ** 40 + 0x2000,
+        fileOffset: 2 * 2 ** 40 + 0x2000,
       },
     });
   });
 
-  it('is refused an mmap of a BAR that shares its page, and of an I/O BAR', () => {
-    const nic = placed(vfioPci('nic', { bars: [{ size: '16K' }, { size: 256 }, { size: 32, io: true }] }));
+  it('takes the number behind a prefetchable BAR for its upper half, unless another BAR has it', () => {
+    const widths = (...list: readonly object[]) =>
+      vfioPci('d', { bars: list.map((bar) => ({ size: '1M', ...bar })) }).regions.map(({ is64 }) => is64);
+    expect(widths({ prefetchable: true })).toEqual([true]);
+    expect(widths({ prefetchable: true }, {})).toEqual([false, false]);
+    expect(widths({ bits: 64 }, { bar: 2 })).toEqual([true, false]);
+  });
+
+  it('maps a BAR smaller than a page only where it has its page to itself (vfio_pci_probe_mmaps)', () => {
+    const bars = [{ size: '16K' }, { size: 256 }, { size: 32, io: true }] as const;
+    const nic = placed(vfioPci('nic', { bars }));
+    const [first, second] = nic.regions.map(
+      ({ pa, size }) => ({ start: pa, end: (pa ?? 0) + size }) as PaRange,
+    );
+    const beside = (host: MmapHost, other: PaRange | undefined): MmapHost => ({
+      ...host,
+      taken: other === undefined ? [] : [other],
+    });
     expect(mmapRegion(nic, 0, NEW).kind).toBe('mapped');
-    expect(mmapRegion(nic, 0, NEW_64K)).toEqual({
+    expect(mmapRegion(nic, 0, beside(NEW_64K, second))).toEqual({
       kind: 'refused',
       errno: 22,
-      because: 'region-smaller-than-page',
+      because: 'page-is-shared',
     });
-    expect(flagOf(mmapRegion(nic, 1, NEW))).toBe('region-smaller-than-page');
+    expect(mmapRegion(nic, 1, beside(NEW, first)).kind).toBe('mapped');
+    expect(flagOf(mmapRegion(nic, 1, beside(NEW_64K, first)))).toBe('region-not-page-aligned');
     expect(flagOf(mmapRegion(nic, 2, NEW))).toBe('io-bar');
+  });
+
+  it('is refused MAP_PRIVATE, and what lies behind the last page of the BAR', () => {
+    expect(flagOf(mmapRegion(gpu, 2, NEW, { shared: false }))).toBe('not-shared');
+    expect(flagOf(mmapRegion(gpu, 2, NEW, { offset: 0xf000, size: 0x2000 }))).toBe('beyond-region');
+    expect(flagOf(mmapRegion(gpu, 2, NEW, { offset: 0xf000, size: 0x1000 }))).toBe(true);
   });
 });
 
