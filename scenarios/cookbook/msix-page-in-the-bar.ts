@@ -1,8 +1,8 @@
-// One page of MSI-X table in the middle of a BAR, and its first 2 MiB come in 4K pages. What happened: the VMM keeps the
-// table's page to itself, so the BAR becomes two memslots; a block that would reach over the hole does not fit into
-// either. Accesses to the table are MMIO exits, and so is all else in its page. Source: QEMU vfio_pci_fixup_msix_region,
-// fault_supports_stage2_huge_mapping(); cloud-hypervisor PR 7991. What to do: devices with the table in a BAR of its
-// own; on hosts with 64K pages look which registers share the page.
+// A page of MSI-X table in the middle of a BAR, and its first 2 MiB come in 4K pages. What happened: the VMM keeps
+// the table's page to itself, so the BAR becomes two memslots; a block that would reach over the hole fits into
+// neither. Accesses to the table are MMIO exits, and so is all else in its page. Source: QEMU
+// vfio_pci_fixup_msix_region(), fault_supports_stage2_huge_mapping(); cloud-hypervisor PR 7991. What to do: devices
+// with the table in a BAR of its own; on hosts with 64K pages look which registers share the page.
 
 import { deviceNGnRE, kernelsFrom, scenario, vfioPci } from 'stagetwo';
 

@@ -24,7 +24,10 @@ export interface PushBufferInput {
 const ENTRY = 64;
 const DOORBELL = 8;
 
-/** @param where whose buffers, for the messages @throws RangeError for a buffer off its entries or outside the region */
+/**
+ * @param where whose buffers, for the messages
+ * @throws RangeError for a buffer off its entries or outside the region
+ */
 export function pushBuffersOf(
   inputs: readonly PushBufferInput[],
   regionSize: number,

@@ -5,7 +5,7 @@
 import type { Access } from '../arch/access.ts';
 import { isAcquire, isCacheMaintenance, isRelease, isStage1Walk, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
-import { encodeAbort } from '../arch/esr.ts';
+import { encodeAbort, NO_SYNDROME } from '../arch/esr.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
 import { alignmentFault, alignmentOf, permits } from '../arch/permits.ts';
 import type { Shareability } from '../arch/shareability.ts';
@@ -31,7 +31,14 @@ import { overdue, overlapping, withoutLines } from './store-buffer.ts';
 export type GuestInput =
   | Extract<
       GuestEvent,
-      { type: 'access-issued' | 'access-translated' | 'barrier-executed' | 'program-ended' }
+      {
+        type:
+          | 'access-issued'
+          | 'access-translated'
+          | 'barrier-executed'
+          | 'program-ended'
+          | 'bus-error-reported';
+      }
     >
   | { readonly type: 'guest-reentered' | 'instruction-skipped'; readonly vm: number; readonly vcpu: number }
   | { readonly type: 'run-failed'; readonly vm: number; readonly vcpu: number }
@@ -53,6 +60,7 @@ export const GUEST_HEARS = [
   'run-failed',
   'mmio-answered',
   'transaction-answered',
+  'bus-error-reported',
 ] as const;
 
 /** What lies around a vCPU: its stage 2, and the physical addresses at which devices are. */
@@ -94,6 +102,8 @@ function goOn(
   switch (input.type) {
     case 'access-issued':
       return inOrder(vcpu, id, regime, access);
+    case 'bus-error-reported':
+      return input.access === access.id ? externalAbort(vcpu, id, access) : [];
     case 'guest-reentered':
       return retry(vcpu, id, regime, access);
     case 'instruction-skipped':
@@ -149,6 +159,19 @@ function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access)
   if (nothing !== null || access.ipa === null) return [completed(vcpu, id, access, { because: nothing })];
   return throughStage2(vcpu, id, regime, access, access.ipa);
 }
+
+/** A synchronous external abort, which HCR_EL2.TEA takes to EL2; only stage-2 faults have a syndrome. */
+function externalAbort(vcpu: VcpuState, id: number, access: Access): GuestEvent[] {
+  const status = { kind: 'sync-external' } as const;
+  const syndrome = { ...NO_SYNDROME, wnr: isWrite(access.kind) };
+  const esr = encodeAbort({ kind: 'data-abort', status, syndrome });
+  const ipa = (access.ipa ?? 0) as number;
+  const fault = { ipa: (ipa - (ipa % FIPA_UNIT)) as Ipa, far: access.va, esr, status };
+  return [{ type: 'stage2-faulted', vm: vcpu.vm, vcpu: id, access, attempt: vcpu.attempts, fault }];
+}
+
+/** HPFAR_EL2.FIPA counts units of 4 KiB. */
+const FIPA_UNIT = 4096;
 
 /** A retried STXR finds its monitor cleared by the abort: it makes no access (measured rule 7). */
 function retry(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {

@@ -134,5 +134,7 @@ export type GuestEvent =
   | (OfVcpu & { readonly type: 'store-lines-closed' })
   /** What earlier reads gave answers no load any more. */
   | (OfVcpu & { readonly type: 'reads-discarded' })
+  /** The bus answered a request with an error instead of data; `access` is null for a posted write. */
+  | (OfVcpu & { readonly type: 'bus-error-reported'; readonly access: number | null })
   | (OfVcpu & { readonly type: 'barrier-executed'; readonly barrier: Barrier })
   | (OfVcpu & { readonly type: 'program-ended' });

@@ -29,6 +29,8 @@ export const BECAUSE = {
   'ipa-beyond-vm': 'the IPA lies beyond the IPA size of the VM',
   'ipa-beyond-host': 'the IPA lies beyond the IPA limit of the host',
   'external-abort': 'a synchronous external abort is no fault of translation',
+  'asynchronous-abort': 'an SError while the guest runs, no fatal RAS error: KVM hands it to the guest',
+  'uncontained-bus-error': 'firmware takes an error of the PCIe host bridge for fatal',
   'unsupported-atomic': 'an exclusive or atomic access that the memory type does not support',
   'mte-without-vm-mte-allowed': 'the VM has MTE and the VMA is not VM_MTE_ALLOWED',
   'unsupported-fsc': 'KVM handles translation, access flag and permission faults only',

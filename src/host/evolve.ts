@@ -16,8 +16,8 @@ const VM_ARENA = 2 ** 36;
 const RAM_BASE = 2 ** 40;
 
 export function initialHost(event: HostEvent & { type: 'host-booted' }): HostState {
-  const { kernel, features, cpu, pageSize, thp, gicv } = event;
-  return { kernel, features, cpu, pageSize, thp, gicv, memoryDisabled: [], inD3hot: [] };
+  const { kernel, features, cpu, pageSize, thp, gicv, pcieErrors = 'contained' } = event;
+  return { kernel, features, cpu, pageSize, thp, gicv, pcieErrors, memoryDisabled: [], inD3hot: [] };
 }
 
 export function initialVm(host: HostState, event: HostEvent & { type: 'vm-created' }): VmState {

@@ -20,7 +20,7 @@ import { decideHost, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
 import type { MachineEvent } from './events.ts';
-import { windowAt } from './interconnect.ts';
+import { NO_REGION, windowAt } from './interconnect.ts';
 import { decidePci } from './pci-change.ts';
 import type { MachineState } from './state.ts';
 import { withDrains } from './translation-drain.ts';
@@ -80,7 +80,9 @@ export function decide(
       return vm === undefined ? [] : decideHost(host, vm, event);
     }
     case 'transaction-issued':
-      return transaction(state, event);
+      return transaction(state, host, event);
+    case 'bus-error-reported':
+      return busError(state, host, event);
     case 'mmio-exited':
       return userSpaceMmio(state, event, unassigned);
     case 'mmio-handled':
@@ -134,19 +136,36 @@ const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number
 
 type Issued = Extract<MachineEvent, { readonly type: 'transaction-issued' }>;
 
-function transaction(state: MachineState, event: Issued): readonly MachineEvent[] {
+function transaction(state: MachineState, host: HostState, event: Issued): readonly MachineEvent[] {
   const by = requester(state, event);
-  const route = rangeAt(state.interconnect, event.transaction.pa);
+  const { pa, access } = event.transaction;
+  const route = rangeAt(state.interconnect, pa);
   const device = route === undefined ? undefined : state.devices[route.device];
-  if (route === undefined || device === undefined)
-    return unclaimedTransaction(by, event.transaction, 'no-device');
-  const offset = event.transaction.pa - route.start;
-  return decideTransaction(device, route.device, {
-    by,
-    transaction: event.transaction,
-    region: route.region,
-    offset,
-  });
+  if (route !== undefined && device?.memoryEnabled === true && route.region !== NO_REGION) {
+    const at = { region: route.region, offset: pa - route.start };
+    return decideTransaction(device, route.device, { by, transaction: event.transaction, ...at });
+  }
+  const because = device === undefined || route?.region === NO_REGION ? 'no-device' : 'memory-space-disabled';
+  const unclaimed = unclaimedTransaction(by, event.transaction, because);
+  if (host.pcieErrors === 'contained') return unclaimed;
+  const { vm, vcpu } = event;
+  const lost = unclaimed.filter(({ type }) => type === 'transaction-unclaimed');
+  return [...lost, { type: 'bus-error-reported', vm, vcpu, access }];
+}
+
+/** Firmware stops the host, or the processor takes the abort: synchronously at a read, else as an SError. */
+function busError(
+  state: MachineState,
+  host: HostState,
+  event: MachineEvent & { type: 'bus-error-reported' },
+): readonly MachineEvent[] {
+  const { vm, vcpu, access } = event;
+  if (host.pcieErrors === 'fatal') {
+    const log = 'Kernel panic - not syncing: Fatal hardware error!';
+    return [{ type: 'host-panicked', vm, vcpu, log, because: 'uncontained-bus-error' }];
+  }
+  if (access !== null) return guest(state, host, event);
+  return [{ type: 'serror-injected', vm, vcpu, because: 'asynchronous-abort' }];
 }
 
 type Mmio = Extract<MachineEvent, { readonly type: 'mmio-exited' | 'mmio-handled' }>;

@@ -82,6 +82,8 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'store-lines-closed':
       slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
+    case 'bus-error-reported':
+    case 'host-panicked':
     case 'msix-mask-written':
     case 'vfio-config-accessed':
     case 'pci-config-read':
@@ -160,6 +162,9 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
   }
 }
 
+/** Where a device is plugged before the host booted. */
+const SMALLEST_PAGE = 4096;
+
 function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged' }): void {
   const { device, description } = event;
   const slice = initialDevice(description);
@@ -167,7 +172,12 @@ function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged'
     initialiseVgic(slice, id, vm);
   });
   state.devices[device] = slice;
-  state.interconnect = withDevice(state.interconnect, device, description);
+  state.interconnect = withDevice(
+    state.interconnect,
+    device,
+    description,
+    state.host?.pageSize ?? SMALLEST_PAGE,
+  );
 }
 
 /** A GICv2 keeps a distributor and CPU interfaces for each VM that has one. */

@@ -32,7 +32,7 @@ export interface PlacedRegion {
   readonly size: number;
   /** The VMM's mapping; null where there is none. */
   readonly mapping: { readonly hva: Hva; readonly size: number } | null;
-  /** Its memslots as they were set, for a VMM that takes them away and puts them back; several around an MSI-X table. */
+  /** Its memslots as they were set, for a VMM that takes them away and puts them back; several around MSI-X. */
   readonly slots: readonly SetMemslot[];
   /** The VMM lives without the slot. */
   readonly mayBeRefused?: boolean;

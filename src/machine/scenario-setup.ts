@@ -10,6 +10,7 @@ import { stage2Geometry } from '../arch/geometry.ts';
 import { STAGE_1_ON } from '../arch/stage1.ts';
 import type { DeviceDescription } from '../devices/description.ts';
 import type { VmmCall } from '../host/calls.ts';
+import type { PcieErrors } from '../host/events.ts';
 import type { KernelPreset } from '../host/kernels.ts';
 import type { MachineEvent } from './events.ts';
 import type { HvaSpace } from './layout.ts';
@@ -24,6 +25,7 @@ export interface HostOptions {
   readonly pageSize: Granule;
   readonly thp: 'always' | 'madvise' | 'never';
   readonly cpu: CpuFeatures;
+  readonly pcieErrors: PcieErrors;
 }
 
 /** A current server processor that follows the architecture: FWB, hardware access flag, VHE, 48-bit IPAs. */
@@ -72,6 +74,7 @@ export function setUp(
       pageSize: options.pageSize,
       thp: options.thp,
       gicv: gicvOf(devices),
+      pcieErrors: options.pcieErrors,
     },
     ...devices.map((description, device): MachineEvent => ({ type: 'device-plugged', device, description })),
   ];

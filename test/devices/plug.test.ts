@@ -5,7 +5,10 @@ import type { DeviceDescription } from '../../src/devices/description.ts';
 import { placeRegions } from '../../src/devices/layout.ts';
 import type { MmapHost, MmapResult } from '../../src/devices/mmap.ts';
 import { mmapRegion } from '../../src/devices/mmap.ts';
+import { connectx } from '../../src/devices/models/connectx.ts';
+import { graceHopper } from '../../src/devices/models/grace-hopper.ts';
 import { devMem, emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from '../../src/devices/plug.ts';
+import { pushed } from '../../src/devices/push-buffer.ts';
 
 const OLD = { pageSize: 4096, vfioPciAllowsAnyUncached: false };
 const NEW = { pageSize: 4096, vfioPciAllowsAnyUncached: true };
@@ -217,5 +220,34 @@ describe('bad input gives one plain RangeError', () => {
     ],
   ])('%#', (build, message) => {
     expect(build).toThrow(new RangeError(message));
+  });
+});
+
+describe('push buffers and variant drivers', () => {
+  it('lie whole in their region', () => {
+    const build = (offset: number) => () =>
+      vfioPci('nic', { bars: [{ size: '4K', pushBuffers: [{ name: 'BF0', offset }] }] });
+    expect(build(0x20)).toThrow(/push buffer BF0 at 32 has to hold entries of 64 bytes/);
+    expect(build(0x1000)).toThrow(RangeError);
+    expect(build(0xfc0)).not.toThrow();
+  });
+
+  it('take an entry in one write only', () => {
+    const [buffer] = connectx('nic').regions[0]?.pushBuffers ?? [];
+    if (buffer === undefined) throw new Error('the model has push buffers');
+    expect([64, 128, 32, 8, 4].map((size) => pushed(buffer, buffer.offset, size).slice(0, 9))).toEqual([
+      'a whole e',
+      'a whole e',
+      'rings the',
+      'rings the',
+      'a part of',
+    ]);
+    expect(pushed(buffer, buffer.offset + 64, 64)).toBe('a part of an entry: dropped');
+  });
+
+  it('map what the driver itself maps without VM_ALLOW_ANY_UNCACHED (nvgrace-gpu)', () => {
+    const gpu = placed(graceHopper('gpu', { usemem: '16M' }));
+    expect([0, 2, 4].map((bar) => flagOf(mmapRegion(gpu, bar, NEW)))).toEqual([true, false, false]);
+    expect(mmapRegion(gpu, 4, NEW)).toMatchObject({ backing: { cacheable: true } });
   });
 });

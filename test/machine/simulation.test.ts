@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Ipa } from '../../src/arch/addresses.ts';
+import type { Hva, Ipa } from '../../src/arch/addresses.ts';
 import { emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from '../../src/devices/plug.ts';
 import type { MachineEvent } from '../../src/machine/events.ts';
 import { createSimulation } from '../../src/machine/simulation.ts';
@@ -96,6 +96,17 @@ describe('an access to a device', () => {
     expect(order.indexOf('device-written')).toBeGreaterThan(order.indexOf('notifier-invalidated'));
     expect(order.indexOf('device-written')).toBeLessThan(order.indexOf('pci-function-changed'));
     expect(ofType(events, 'store-lines-drained')).toMatchObject([{ because: 'translation-invalidated' }]);
+  });
+
+  it('completes buffered writes before munmap returns, and leaves those to other places alone', () => {
+    const { simulation, events } = boot(withGpu('6.12'));
+    simulation.dispatch(issue('write', BAR, { value: 1n }));
+    const [vma] = simulation.state.vms[0]?.vmas ?? [];
+    const half = { kind: 'munmap', hva: ((vma?.start ?? 0) + 2 ** 21) as Hva, size: 2 ** 21 } as const;
+    simulation.dispatch({ type: 'vmm-called', vm: 0, call: half });
+    expect(ofType(events, 'device-written')).toEqual([]);
+    simulation.dispatch({ type: 'vmm-called', vm: 0, call: { ...half, hva: (half.hva - 2 ** 21) as Hva } });
+    expect(ofType(events, 'device-written')).toHaveLength(1);
   });
 
   it('loses a posted write where memory goes off and no mapping does, as behind sysfs', () => {

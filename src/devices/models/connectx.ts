@@ -1,16 +1,16 @@
-// A NIC with doorbells and BlueFlame registers, after NVIDIA's ConnectX (mlx5_core): BAR0 starts with the initialization
-// segment and goes on with user access region (UAR) pages of 4 KiB, each with an EQ and a CQ doorbell and two BlueFlame
+// A NIC with doorbells and BlueFlame registers, after NVIDIA's ConnectX (mlx5_core): BAR0 starts with the
+// initialization segment and goes on with user access region (UAR) pages of 4 KiB, each with an EQ and a CQ doorbell and two BlueFlame
 // buffers (MLX5_BF_OFFSET 0x800, 256 bytes each, of which drivers write 64).
 
 import type { VfioPciDescription } from '../description.ts';
 import { vfioPci } from '../plug.ts';
 
 /** First UAR page in BAR0. */
-export const UAR = 0x1000;
+const UAR = 0x1000;
 /** Completion queue doorbell in a UAR page. */
-export const UAR_CQ_DOORBELL = 0x20;
+const UAR_CQ_DOORBELL = 0x20;
 /** BlueFlame buffers in a UAR page; the first 8 bytes of each are the send doorbell. */
-export const UAR_BLUE_FLAME = [0x800, 0x900] as const;
+const UAR_BLUE_FLAME = [0x800, 0x900] as const;
 
 const UAR_EQ_DOORBELL = 0x40;
 const UAR_SIZE = 0x1000;

@@ -5,11 +5,11 @@ import type { VfioPciDescription } from '../description.ts';
 import { vfioPci } from '../plug.ts';
 
 /** Interrupt Cause Read: a read returns the causes and clears them. */
-export const ICR = 0x00c0;
+const ICR = 0x00c0;
 /** Interrupt Mask Set. */
-export const IMS = 0x00d0;
+const IMS = 0x00d0;
 /** Transmit Descriptor Tail: a write starts transmission. */
-export const TDT = 0x3818;
+const TDT = 0x3818;
 
 const LINK_STATUS_CHANGE = 0x4;
 const INTEL = 0x8086;

@@ -1,14 +1,14 @@
 // A GPU with coherent memory behind the variant driver nvgrace-gpu-vfio-pci (since 6.9): registers in BAR0 go through
-// vfio-pci core; RESMEM (BAR2, write-combining) and USEMEM (BAR4, cacheable) are made up by the driver and mapped by its
-// own mmap, which does not set VM_ALLOW_ANY_UNCACHED.
+// vfio-pci core; RESMEM (BAR2, write-combining) and USEMEM (BAR4, cacheable) are made up by the driver and mapped by
+// its own mmap, which does not set VM_ALLOW_ANY_UNCACHED.
 
 import type { VfioPciDescription } from '../description.ts';
 import { vfioPci } from '../plug.ts';
 import type { Size } from '../sizes.ts';
 
 /** BARs as the driver presents them. */
-export const RESMEM = 2;
-export const USEMEM = 4;
+const RESMEM = 2;
+const USEMEM = 4;
 
 const NVIDIA = 0x10de;
 const GH200 = 0x2342;

@@ -5,10 +5,10 @@ import type { VfioPciDescription } from '../description.ts';
 import { vfioPci } from '../plug.ts';
 
 /** Controller Status; bit 0 is Ready. */
-export const CSTS = 0x1c;
+const CSTS = 0x1c;
 /** Submission Queue 0 Tail Doorbell; completion heads and the other queues follow 4 bytes apart. */
-export const DOORBELLS = 0x1000;
-export const MSIX_TABLE = 0x2000;
+const DOORBELLS = 0x1000;
+const MSIX_TABLE = 0x2000;
 
 const MSIX_PBA = 0x3000;
 const CAPABILITIES = 0x0000_0020_1400_03ffn;
@@ -23,7 +23,7 @@ export interface NvmeInput {
   readonly queues?: number;
 }
 
-/** The controller once its firmware is ready. @throws RangeError for more vectors or queues than the BAR has room for */
+/** The controller once it is ready. @throws RangeError for more vectors or queues than the BAR has room for */
 export function nvme(name: string, { vectors = 17, queues = 4 }: NvmeInput = {}): VfioPciDescription {
   const doorbells = Array.from({ length: queues + 1 }, (_, queue) => [
     { name: `SQ${queue}TDBL`, offset: DOORBELLS + queue * 8, access: 'WO' as const },

@@ -2,7 +2,8 @@
 // size mask and the flags, so that writing all ones and reading back gives the size (vfio_bar_fixup, PCI 3.0 6.2.5.1).
 
 import type { Region, VfioPciDescription } from '../description.ts';
-import type { ConfigField } from './config-fields.ts';
+import type { ConfigField } from './config-field.ts';
+import { field } from './config-field.ts';
 
 const BAR0 = 0x10;
 const BARS = 6;
@@ -29,7 +30,7 @@ export function barFields(device: VfioPciDescription): ConfigField[] {
     const { flags, mask, value } = shapeOf(device, index);
     const reset = ((value & mask) >>> 0) + flags;
     const offset = BAR0 + index * 4;
-    return { name: `BASE_ADDRESS_${index}`, offset, size: 4, reset, virt: ALL, write: mask, hardware: 0 };
+    return field(`BASE_ADDRESS_${index}`, offset, 4, reset, { virt: ALL, write: mask });
   });
 }
 

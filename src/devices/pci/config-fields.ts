@@ -4,23 +4,9 @@
 import type { VfioPciDescription } from '../description.ts';
 import { PCI_COMMAND_MEMORY } from '../description.ts';
 import { barFields } from './bars.ts';
+import type { ConfigField } from './config-field.ts';
+import { field } from './config-field.ts';
 import type { ExpressCapability, MsixCapability, PciCapability, PmCapability } from './function.ts';
-
-/** One register. Masks are little-endian numbers of `size` bytes. */
-export interface ConfigField {
-  /** As in pci_regs.h, without the prefix. */
-  readonly name: string;
-  readonly offset: number;
-  readonly size: 1 | 2 | 3 | 4;
-  /** Value after the host enabled the device. */
-  readonly reset: number;
-  /** Bits that vfio-pci keeps itself (vconfig); all others are the device's. */
-  readonly virt: number;
-  /** Bits that a user's write reaches. */
-  readonly write: number;
-  /** Bits that the device implements as writable. */
-  readonly hardware: number;
-}
 
 export const PCI_COMMAND = 0x04;
 const PCI_COMMAND_MASTER = 0x004;
@@ -153,22 +139,6 @@ function msixFields({ at, vectors, table, pba }: MsixCapability): ConfigField[] 
     constant('MSIX_TABLE', at + 4, 4, table.offset + table.bar),
     constant('MSIX_PBA', at + 8, 4, pba.offset + pba.bar),
   ];
-}
-
-interface Masks {
-  readonly virt?: number;
-  readonly write?: number;
-  readonly hardware?: number;
-}
-
-export function field(
-  name: string,
-  offset: number,
-  size: ConfigField['size'],
-  reset: number,
-  { virt = 0, write = 0, hardware = 0 }: Masks,
-): ConfigField {
-  return { name, offset, size, reset, virt, write, hardware };
 }
 
 const constant = (name: string, offset: number, size: ConfigField['size'], reset: number): ConfigField =>

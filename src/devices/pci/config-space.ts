@@ -3,7 +3,7 @@
 
 import type { VfioPciDescription } from '../description.ts';
 import { PCI_COMMAND_MEMORY } from '../description.ts';
-import type { ConfigField } from './config-fields.ts';
+import type { ConfigField } from './config-field.ts';
 import { configFields, PCI_COMMAND } from './config-fields.ts';
 
 /** VFIO_PCI_CONFIG_REGION_INDEX: config space is a region of its own behind the BARs and the ROM. */
