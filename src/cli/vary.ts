@@ -135,8 +135,9 @@ function combinations(dimensions: readonly Dimension[]): VariantChoice[] {
       choices.flatMap((choice) =>
         values.map((value) => {
           const prefix =
-            { fwb: 'FWB ', dic: 'DIC ', thp: 'THP ', gicv: 'GICV ', stage1: 'stage 1 ', pcieErrors: 'PCIe ' }[what] ??
-            '';
+            { fwb: 'FWB ', dic: 'DIC ', thp: 'THP ', gicv: 'GICV ', stage1: 'stage 1 ', pcieErrors: 'PCIe ' }[
+              what
+            ] ?? '';
           const shown = `${prefix}${value}`;
           return {
             name: choice.name === '' ? shown : `${choice.name} ${shown}`,

@@ -1,5 +1,6 @@
 // vfio_pci_zap_and_down_write_memory_lock(): before memory enable goes off, the function goes to D3hot or is reset,
-// every mapping of its BARs is zapped, in every process. The order is the driver's: its VMA list, or ascending file offsets.
+// every mapping of its BARs is zapped, in every process. The order is the driver's: its VMA list, or ascending file
+// offsets.
 
 import type { Because } from './because.ts';
 import type { PciInput } from './events.ts';

@@ -1,6 +1,6 @@
 // A NIC with doorbells and BlueFlame registers, after NVIDIA's ConnectX (mlx5_core): BAR0 starts with the
-// initialization segment and goes on with user access region (UAR) pages of 4 KiB, each with an EQ and a CQ doorbell and two BlueFlame
-// buffers (MLX5_BF_OFFSET 0x800, 256 bytes each, of which drivers write 64).
+// initialization segment and goes on with user access region (UAR) pages of 4 KiB, each with an EQ and a CQ doorbell
+// and two BlueFlame buffers (MLX5_BF_OFFSET 0x800, 256 bytes each, of which drivers write 64).
 
 import type { VfioPciDescription } from '../description.ts';
 import { vfioPci } from '../plug.ts';
