@@ -5,7 +5,7 @@
 import type { Access } from '../arch/access.ts';
 import { isAcquire, isCacheMaintenance, isRelease, isStage1Walk, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
-import { encodeAbort, NO_SYNDROME } from '../arch/esr.ts';
+import { encodeAbort } from '../arch/esr.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
 import { alignmentFault, alignmentOf, permits } from '../arch/permits.ts';
 import type { Shareability } from '../arch/shareability.ts';
@@ -19,6 +19,7 @@ import { drain, drainAll } from './drain.ts';
 import { completed, issued } from './emit.ts';
 import type { Barrier, GuestBecause, GuestEvent, Translation } from './events.ts';
 import type { TransactionAnswer } from './evolve.ts';
+import { externalAbort } from './external-abort.ts';
 import type { Stage2Regime } from './mmu.ts';
 import { faultOf, translateStage2 } from './mmu.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
@@ -159,19 +160,6 @@ function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access)
   if (nothing !== null || access.ipa === null) return [completed(vcpu, id, access, { because: nothing })];
   return throughStage2(vcpu, id, regime, access, access.ipa);
 }
-
-/** A synchronous external abort, which HCR_EL2.TEA takes to EL2; only stage-2 faults have a syndrome. */
-function externalAbort(vcpu: VcpuState, id: number, access: Access): GuestEvent[] {
-  const status = { kind: 'sync-external' } as const;
-  const syndrome = { ...NO_SYNDROME, wnr: isWrite(access.kind) };
-  const esr = encodeAbort({ kind: 'data-abort', status, syndrome });
-  const ipa = (access.ipa ?? 0) as number;
-  const fault = { ipa: (ipa - (ipa % FIPA_UNIT)) as Ipa, far: access.va, esr, status };
-  return [{ type: 'stage2-faulted', vm: vcpu.vm, vcpu: id, access, attempt: vcpu.attempts, fault }];
-}
-
-/** HPFAR_EL2.FIPA counts units of 4 KiB. */
-const FIPA_UNIT = 4096;
 
 /** A retried STXR finds its monitor cleared by the abort: it makes no access (measured rule 7). */
 function retry(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
