@@ -139,6 +139,10 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
       return { text: `abort from stage 1${esr}`, tone: 'bad' };
     case 'instruction-skipped':
       return { text: 'skipped', tone: 'plain' };
+    case 'sea-exited':
+      return { text: 'KVM_EXIT_ARM_SEA', tone: 'bad' };
+    case 'serror-injected':
+      return { text: `SError from the host${esr}`, tone: 'bad' };
     case null:
       return { text: 'never completed', tone: 'bad' };
   }

@@ -6,25 +6,38 @@ import type { MmioInput } from '../devices/decide.ts';
 import {
   decideMmio,
   decideTransaction,
+  decideVmmConfig,
   unassignedMmio,
   unclaimedTransaction,
   unmodelledMmio,
 } from '../devices/decide.ts';
 import { GICD } from '../devices/description.ts';
 import type { Requester } from '../devices/events.ts';
+import { decideMsix, decideUnmasked } from '../devices/pci/msix.ts';
 import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
-import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
+import { decideHost, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
 import type { MachineEvent } from './events.ts';
-import { windowAt } from './interconnect.ts';
+import { NO_REGION, windowAt } from './interconnect.ts';
+import { decidePci } from './pci-change.ts';
 import type { MachineState } from './state.ts';
+import { withDrains } from './translation-drain.ts';
 
-const DEVICES_HEAR = ['transaction-issued', 'mmio-exited', 'mmio-handled'] as const;
+const DEVICES_HEAR = [
+  'transaction-issued',
+  'mmio-exited',
+  'mmio-handled',
+  'vfio-config-accessed',
+  'msix-raised',
+  'msix-mask-written',
+] as const;
+
+const PCI_HEARS = ['pci-command-written', 'pci-power-written', 'pci-reset-asked', 'pci-change-due'] as const;
 
 /** Events that some part answers. */
-export const HEARD = [...HOST_HEARS, ...GUEST_HEARS, ...DEVICES_HEAR, 'pci-command-written'] as const;
+export const HEARD = [...HOST_HEARS, ...GUEST_HEARS, ...DEVICES_HEAR, ...PCI_HEARS] as const;
 
 /** @param unassigned who answers MMIO exits outside all windows */
 export function decide(
@@ -36,7 +49,16 @@ export function decide(
   if (host === null) return [];
   switch (event.type) {
     case 'pci-command-written':
-      return decideZap(host, state.vms, event);
+    case 'pci-power-written':
+    case 'pci-reset-asked':
+      return decidePci(state, host, event);
+    case 'pci-change-due':
+      return [{ type: 'pci-function-changed', device: event.device, change: event.change }];
+    case 'vfio-config-accessed':
+      return vmmConfig(state, event);
+    case 'msix-raised':
+    case 'msix-mask-written':
+      return msix(state, event);
     case 'access-issued':
     case 'access-translated':
     case 'barrier-executed':
@@ -47,7 +69,10 @@ export function decide(
     case 'mmio-answered':
     case 'transaction-answered':
       return guest(state, host, event);
-    case 'vmm-called':
+    case 'vmm-called': {
+      const vm = state.vms[event.vm];
+      return vm === undefined ? [] : withDrains(state, decideHost(host, vm, event));
+    }
     case 'vcpu-run':
     case 'stage2-faulted':
     case 'stage2-map-begun': {
@@ -55,7 +80,9 @@ export function decide(
       return vm === undefined ? [] : decideHost(host, vm, event);
     }
     case 'transaction-issued':
-      return transaction(state, event);
+      return transaction(state, host, event);
+    case 'bus-error-reported':
+      return busError(state, host, event);
     case 'mmio-exited':
       return userSpaceMmio(state, event, unassigned);
     case 'mmio-handled':
@@ -80,6 +107,27 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   return [{ type: 'choices-taken', vm: event.vm, vcpu: event.vcpu, ...made }, ...events];
 }
 
+/** The VMM's own access to config space; nothing answers for a device that is not behind vfio-pci. */
+function vmmConfig(
+  state: MachineState,
+  event: MachineEvent & { type: 'vfio-config-accessed' },
+): readonly MachineEvent[] {
+  const id = state.devices.findIndex(({ description }) => description.name === event.device);
+  const device = state.devices[id];
+  return device === undefined ? [] : decideVmmConfig(device, id, event);
+}
+
+type MsixInput = Extract<MachineEvent, { type: 'msix-raised' | 'msix-mask-written' }>;
+
+/** Messages of a vector that was raised, or of those that waited for a mask. */
+function msix(state: MachineState, event: MsixInput): readonly MachineEvent[] {
+  const device = state.devices[event.device];
+  if (device === undefined) return [];
+  return event.type === 'msix-raised'
+    ? decideMsix(device, event.device, event.vector)
+    : decideUnmasked(device, event.device);
+}
+
 const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({
   vm,
   vcpu,
@@ -88,19 +136,36 @@ const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number
 
 type Issued = Extract<MachineEvent, { readonly type: 'transaction-issued' }>;
 
-function transaction(state: MachineState, event: Issued): readonly MachineEvent[] {
+function transaction(state: MachineState, host: HostState, event: Issued): readonly MachineEvent[] {
   const by = requester(state, event);
-  const route = rangeAt(state.interconnect, event.transaction.pa);
+  const { pa, access } = event.transaction;
+  const route = rangeAt(state.interconnect, pa);
   const device = route === undefined ? undefined : state.devices[route.device];
-  if (route === undefined || device === undefined)
-    return unclaimedTransaction(by, event.transaction, 'no-device');
-  const offset = event.transaction.pa - route.start;
-  return decideTransaction(device, route.device, {
-    by,
-    transaction: event.transaction,
-    region: route.region,
-    offset,
-  });
+  if (route !== undefined && device?.memoryEnabled === true && route.region !== NO_REGION) {
+    const at = { region: route.region, offset: pa - route.start };
+    return decideTransaction(device, route.device, { by, transaction: event.transaction, ...at });
+  }
+  const because = device === undefined || route?.region === NO_REGION ? 'no-device' : 'memory-space-disabled';
+  const unclaimed = unclaimedTransaction(by, event.transaction, because);
+  if (host.pcieErrors === 'contained') return unclaimed;
+  const { vm, vcpu } = event;
+  const lost = unclaimed.filter(({ type }) => type === 'transaction-unclaimed');
+  return [...lost, { type: 'bus-error-reported', vm, vcpu, access }];
+}
+
+/** Firmware stops the host, or the processor takes the abort: synchronously at a read, else as an SError. */
+function busError(
+  state: MachineState,
+  host: HostState,
+  event: MachineEvent & { type: 'bus-error-reported' },
+): readonly MachineEvent[] {
+  const { vm, vcpu, access } = event;
+  if (host.pcieErrors === 'fatal') {
+    const log = 'Kernel panic - not syncing: Fatal hardware error!';
+    return [{ type: 'host-panicked', vm, vcpu, log, because: 'uncontained-bus-error' }];
+  }
+  if (access !== null) return guest(state, host, event);
+  return [{ type: 'serror-injected', vm, vcpu, because: 'asynchronous-abort' }];
 }
 
 type Mmio = Extract<MachineEvent, { readonly type: 'mmio-exited' | 'mmio-handled' }>;

@@ -47,11 +47,17 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'device-plugged':
     case 'vgic-created':
     case 'pci-command-written':
+    case 'pci-power-written':
+    case 'pci-reset-asked':
     case 'adversary-began':
     case 'choices-taken':
       slices.machine((state) => evolveMachine(state, event));
       return;
     case 'mmio-window-opened':
+    case 'pci-config-written':
+    case 'pci-function-changed':
+    case 'msix-raised':
+    case 'msix-sent':
     case 'interrupt-line-changed':
     case 'device-read':
     case 'device-written':
@@ -76,6 +82,12 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'store-lines-closed':
       slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
+    case 'bus-error-reported':
+    case 'host-panicked':
+    case 'msix-mask-written':
+    case 'vfio-config-accessed':
+    case 'pci-config-read':
+    case 'pci-change-due':
     case 'mmio-answered':
     case 'transaction-issued':
     case 'transaction-unclaimed':
@@ -104,6 +116,8 @@ type MachineWide = Extract<
       | 'device-plugged'
       | 'vgic-created'
       | 'pci-command-written'
+      | 'pci-power-written'
+      | 'pci-reset-asked'
       | 'adversary-began'
       | 'choices-taken';
   }
@@ -135,8 +149,9 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
       return;
     }
     case 'pci-command-written':
+    case 'pci-power-written':
+    case 'pci-reset-asked':
       if (state.host !== null) evolveHost(state.host, event);
-      evolveNamed(state, event);
       return;
     case 'vgic-created': {
       const vm = state.vms[event.vm];
@@ -147,6 +162,9 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
   }
 }
 
+/** Where a device is plugged before the host booted. */
+const SMALLEST_PAGE = 4096;
+
 function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged' }): void {
   const { device, description } = event;
   const slice = initialDevice(description);
@@ -154,19 +172,16 @@ function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged'
     initialiseVgic(slice, id, vm);
   });
   state.devices[device] = slice;
-  state.interconnect = withDevice(state.interconnect, device, description);
+  state.interconnect = withDevice(
+    state.interconnect,
+    device,
+    description,
+    state.host?.pageSize ?? SMALLEST_PAGE,
+  );
 }
 
 /** A GICv2 keeps a distributor and CPU interfaces for each VM that has one. */
 function initialiseVgic(device: DeviceState, vm: number, { vgic, vcpus }: VmState): void {
   if (device.description.kind !== 'gicv2' || vgic?.version !== 2) return;
   evolveDevice(device, { type: 'vgic-initialised', vm, vcpus });
-}
-
-/** Config space belongs to PCI functions, which go by their name. */
-function evolveNamed(state: MachineState, event: DeviceEvent & { type: 'pci-command-written' }): void {
-  for (const device of state.devices) {
-    const { kind, name } = device.description;
-    if (name === event.device && (kind === 'vfio-pci' || kind === 'sysfs')) evolveDevice(device, event);
-  }
 }

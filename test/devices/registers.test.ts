@@ -186,14 +186,14 @@ describe('a frame buffer', () => {
 describe('a PCI function with memory space disabled', () => {
   it('claims nothing: reads are all ones, writes are lost', () => {
     const nic = running(NIC);
-    nic.apply([{ type: 'pci-command-written', device: 'nic', value: 0 }]);
+    nic.apply([{ type: 'pci-function-changed', device: 0, change: { kind: 'command', value: 0 } }]);
     expect(nic.readEvents(0, 4).map(({ type }) => type)).toEqual([
       'transaction-unclaimed',
       'transaction-answered',
     ]);
     expect(nic.read(0, 4)).toBe(0xffff_ffffn);
     nic.write(0, 4, 1n);
-    nic.apply([{ type: 'pci-command-written', device: 'nic', value: 2 }]);
+    nic.apply([{ type: 'pci-function-changed', device: 0, change: { kind: 'command', value: 2 } }]);
     expect(nic.read(0, 4)).toBe(0x1234n);
   });
 

@@ -227,11 +227,11 @@ describe('several vCPUs', () => {
 });
 
 describe('devices that a VMM cannot map', () => {
-  it('a BAR smaller than a page has no slot: the VMM reads and writes it for the guest', () => {
+  it('a BAR that shares its page has no slot: the VMM reads and writes it for the guest', () => {
     const values: (bigint | null)[] = [];
     const run = runScenario(
       scenario('a small BAR', ({ host }) => {
-        const nic = host.plug(vfioPci('nic', { bars: [{ size: '256' }] }));
+        const nic = host.plug(vfioPci('nic', { bars: [{ size: '256' }, { size: '256', pa: 0x1000_0100 }] }));
         const vm = host.vm('guest');
         const bar = vm.assign(nic.bar(0), { at: 0x1000_0000 });
         vm.vcpu(0).run(function* (cpu) {
