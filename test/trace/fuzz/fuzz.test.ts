@@ -8,17 +8,17 @@ const quiet = (): void => {};
 
 describe('garbled input', () => {
   it('as a trace: every line is understood, skipped or rejected, and each is counted', async () => {
-    const counts = (await traceCampaign(10_000, 11, quiet)).counts();
+    const counts = (await traceCampaign(4000, 11, quiet)).counts();
     const read = ['understood', 'skipped', 'rejected'].map((outcome) => counts[`lines ${outcome}`] ?? 0);
-    expect(read.reduce((sum, count) => sum + count)).toBe(10_000);
-    expect(Math.min(...read)).toBeGreaterThan(500);
+    expect(read.reduce((sum, count) => sum + count)).toBe(4000);
+    expect(Math.min(...read)).toBeGreaterThan(200);
   });
 
   it('as a bundle or a machine file: a report, or one line with status 2', async () => {
-    const counts = (await documentCampaign(400, 12, quiet)).counts();
-    expect(Object.values(counts).reduce((sum, count) => sum + count)).toBe(400);
+    const counts = (await documentCampaign(150, 12, quiet)).counts();
+    expect(Object.values(counts).reduce((sum, count) => sum + count)).toBe(150);
     expect(counts['bundle refused']).toBeGreaterThan(10);
     expect(counts['machine file refused']).toBeGreaterThan(10);
-    expect(counts['bundle as expected']).toBeGreaterThan(10);
-  });
+    expect(counts['bundle as expected']).toBeGreaterThan(5);
+  }, 60_000);
 });

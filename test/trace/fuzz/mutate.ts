@@ -4,7 +4,7 @@
 import type { Dice } from './dice.ts';
 
 /** What a parser of numbers, words and columns could stumble over. */
-const PIECES: readonly string[] = [
+export const PIECES: readonly string[] = [
   ...[
     ' 0xffffffffffffffff: (',
     '-2giJX',
@@ -146,7 +146,7 @@ function editObject(dice: Dice, node: { [key: string]: Json }): void {
       node[`${key}${dice.pick(['', 's', 'X'])}`] = other(dice, node[key] as Json);
       return;
     case 2:
-      node[key] = node[dice.pick(keys)] as Json;
+      node[key] = structuredClone(node[dice.pick(keys)] as Json);
       return;
     default:
       node[key] = other(dice, node[key] as Json);
@@ -155,10 +155,11 @@ function editObject(dice: Dice, node: { [key: string]: Json }): void {
 
 /** Mostly of the same type, so that the edit is found late. */
 function other(dice: Dice, value: Json): Json {
-  if (dice.oneIn(5)) return dice.oneIn(20) ? nest(200 + dice.below(3000)) : dice.pick(OTHERS);
+  if (dice.oneIn(5))
+    return dice.oneIn(20) ? nest(200 + dice.below(3000)) : structuredClone(dice.pick(OTHERS));
   if (typeof value === 'boolean') return !value;
   const isNumber = typeof value === 'number' || (typeof value === 'string' && /^(0x|\d)/.test(value));
-  if (!isNumber) return dice.pick(OTHERS);
+  if (!isNumber) return structuredClone(dice.pick(OTHERS));
   if (dice.oneIn(2)) return dice.pick(NUMBERS);
   const number = Number(value) + dice.pick([1, -1, 4096, -4096, 0x20_0000, 2 ** 30]);
   return typeof value === 'number' ? number : `0x${Math.max(0, Math.floor(number)).toString(16)}`;
