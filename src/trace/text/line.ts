@@ -1,5 +1,5 @@
-// One line of a trace: understood with its fields, passed by with the reason, or rejected with what is wrong. Works
-// on bytes and fills one object that is used again for the next line; ftrace, trace-cmd, perf script, perf trace alike.
+// One line of a trace: understood with its fields, passed by with the reason, or rejected with what is wrong. Works on
+// bytes and fills one object that is used again for the next line; the text of ftrace, trace-cmd and perf alike.
 
 import { asciiOf, CR, isBlank, isWord, skipBlanks, standsAt, textOf } from './bytes.ts';
 import { readCallPrefix } from './call-prefix.ts';
