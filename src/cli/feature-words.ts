@@ -20,6 +20,7 @@ export const FEATURE_WORDS: { readonly [F in keyof KernelFeatures]: string } = {
   cacheablePfnmap: 'cacheable PFNMAP mappings are possible, with FEAT_S2FWB and CTR_EL0.DIC',
   seaExit: 'KVM_EXIT_ARM_SEA hands synchronous external aborts to user space',
   s1ptwAlwaysWrites: 'any fault on a stage-1 walk counts as a write',
+  protectedTableWalk: 'HCR_EL2.PTW: a stage-1 walk into Device memory is a stage-2 permission fault',
   erratumNcToNgnre: 'CONFIG_ARM64_WORKAROUND_NC_TO_NGNRE: VM_ALLOW_ANY_UNCACHED is ignored',
   gicvDirTrap: 'GICC_DIR is trapped, GICV is mapped with 4 KiB only',
   gicvNormalNc: 'a what-if that no kernel has: GICV is mapped Normal-NC',

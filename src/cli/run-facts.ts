@@ -139,6 +139,8 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
       return { text: `abort from stage 1${esr}`, tone: 'bad' };
     case 'instruction-skipped':
       return { text: 'skipped', tone: 'plain' };
+    case 'livelocked':
+      return { text: `${access.faults.length} times the same fault, no end`, tone: 'bad' };
     case null:
       return { text: 'never completed', tone: 'bad' };
   }

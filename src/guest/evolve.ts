@@ -30,6 +30,7 @@ export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuS
     stage1,
     pending: null,
     attempts: 0,
+    walk: null,
     monitor: false,
     waiting: null,
     storeBuffer: EMPTY_STORE_BUFFER,
@@ -45,6 +46,16 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       vcpu.pending = event.access;
       vcpu.attempts = 0;
       return;
+    case 'stage1-walk-stepped':
+      vcpu.walk = event.walk;
+      vcpu.pending = event.access;
+      vcpu.waiting = null;
+      return;
+    case 'stage1-translated':
+      vcpu.walk = null;
+      vcpu.pending = event.access;
+      vcpu.waiting = null;
+      return;
     case 'stage2-faulted':
       // An exception taken to EL2 clears the local monitor (measured rule 7).
       vcpu.attempts += 1;
@@ -53,8 +64,7 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
     case 'access-completed':
       if (vcpu.pending?.kind === 'exclusive-load' && event.translation !== null) vcpu.monitor = true;
       if (vcpu.pending?.kind === 'exclusive-store') vcpu.monitor = false;
-      vcpu.pending = null;
-      vcpu.waiting = null;
+      ended(vcpu);
       return;
     case 'access-translated':
       vcpu.waiting = { translation: event.translation, answers: [] };
@@ -69,12 +79,17 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
     case 'nisv-exited':
     case 'sea-exited':
     case 'serror-injected':
-      vcpu.pending = null;
-      vcpu.waiting = null;
+      ended(vcpu);
       return;
     default:
       evolveStoreBuffer(vcpu, event);
   }
+}
+
+function ended(vcpu: VcpuState): void {
+  vcpu.pending = null;
+  vcpu.walk = null;
+  vcpu.waiting = null;
 }
 
 function evolveStoreBuffer(vcpu: VcpuState, event: VcpuInput): void {

@@ -7,7 +7,9 @@ import type { InstructionSyndrome } from '../arch/esr.ts';
 import { NO_SYNDROME } from '../arch/esr.ts';
 import type { Barrier } from './events.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
-import { createVaSpace, normalWriteBack, physicalMapping } from './mapping.ts';
+import { createVaSpace, normalWriteBack, physicalMapping, walkedAddress } from './mapping.ts';
+import type { Stage1Tables } from './stage1-regime.ts';
+import type { TablePlan } from './table-plan.ts';
 
 /** An exception that the guest takes at EL1 instead of the access. */
 export interface GuestAbort {
@@ -32,8 +34,8 @@ export interface OpResult {
 export type GuestOp =
   | { readonly kind: 'access'; readonly access: Omit<Access, 'id'> }
   | { readonly kind: 'barrier'; readonly barrier: Barrier }
-  /** SCTLR_EL1.M changes. */
-  | { readonly kind: 'stage-1'; readonly on: boolean }
+  /** SCTLR_EL1.M changes, or TTBR0_EL1 with TCR_EL1 and MAIR_EL1; null where no tables of the guest are walked. */
+  | { readonly kind: 'stage-1'; readonly on: boolean; readonly tables: Stage1Tables | null }
   | { readonly kind: 'raise' | 'await'; readonly signal: string };
 
 /** A run of operations inside a program: `yield*` it. */
@@ -90,6 +92,13 @@ export interface Cpu {
   ioremap(target: Mappable, attribute: Stage1Attribute): Mapping;
   /** The region with stage 1 off: accesses switch SCTLR_EL1.M off, data is Device-nGnRnE. */
   physical(target: Mappable): Mapping;
+  /**
+   * Stores tables with stage 1 off, a doubleword each, then switches to them: what `va` gives is walked from here on.
+   * Stops at the first store that aborts, which is its result.
+   */
+  useTables(plan: TablePlan): Steps<OpResult>;
+  /** A virtual address that the tables of `useTables` translate; as long as there are none, an IPA. */
+  va(address: number): GuestAddress;
   /** The guest's RAM, `offset` bytes behind its start; Normal Write-Back and executable. */
   ram(offset: number): GuestAddress;
   load(at: GuestAddress, options?: LoadOptions): Steps<OpResult>;
@@ -131,6 +140,7 @@ export interface Cpu {
 /** Block of DC ZVA (DCZID_EL0.BS = 4) and line of the other DC and IC operations (CTR_EL0), in bytes. */
 const LINE = 64;
 const INSTRUCTION = 4;
+const DOUBLEWORD = 8;
 /** Smallest page of stage 1: an access that crosses it has two translations. */
 const PAGE = 4096;
 
@@ -139,7 +149,7 @@ export function createCpu(index: number, ram: Mappable): Cpu {
   const space = createVaSpace();
   const linear = space.map(ram, { ...normalWriteBack, executable: true });
   // Whether stage 1 is on changes only between the accesses of this program.
-  const stage1 = { on: true };
+  const stage1: Stage1 = { on: true, tables: null, own: null };
   const simple = (kind: AccessKind, size: number) => (at: GuestAddress) =>
     issue(stage1, accessOf(at, kind, size, { cm: kind !== 'dc-zva', wnr: true }));
   const barrier = (name: Barrier) => () => one({ kind: 'barrier', barrier: name });
@@ -147,6 +157,8 @@ export function createCpu(index: number, ram: Mappable): Cpu {
     index,
     ioremap: (target, attribute) => space.map(target, attribute),
     physical: physicalMapping,
+    useTables: (plan) => useTables(stage1, plan),
+    va: walkedAddress,
     ram: (offset) => linear.at(offset),
     load: (at, options = {}) => issue(stage1, loadOf(at, options)),
     store: (at, options = {}) => issue(stage1, storeOf(at, options)),
@@ -178,17 +190,37 @@ function* one(op: GuestOp): Steps<OpResult> {
   return yield op;
 }
 
+/** How the vCPU translates now, and the tables that the guest made for itself. */
+interface Stage1 {
+  on: boolean;
+  tables: Stage1Tables | null;
+  own: Stage1Tables | null;
+}
+
 /** The access, after the switch of stage 1 that its address calls for. */
-function* issue(stage1: { on: boolean }, access: Omit<Access, 'id'>): Steps<OpResult> {
-  const on = access.stage1 !== null;
-  if (stage1.on !== on) {
+function* issue(stage1: Stage1, access: Omit<Access, 'id'>): Steps<OpResult> {
+  const tables = access.byVa === true ? stage1.own : null;
+  const on = access.stage1 !== null || tables !== null;
+  if (stage1.on !== on || stage1.tables !== tables) {
     stage1.on = on;
-    yield { kind: 'stage-1', on };
+    stage1.tables = tables;
+    yield { kind: 'stage-1', on, tables };
   }
   return yield { kind: 'access', access };
 }
 
-function* burst(stage1: { on: boolean }, at: GuestAddress, options: BurstOptions): Steps<OpResult> {
+function* useTables(stage1: Stage1, { tables, stores }: TablePlan): Steps<OpResult> {
+  let result: OpResult = { value: null, aborted: null, skipped: null };
+  for (const { ipa, value } of stores) {
+    const at = { va: ipa as number as GuestAddress['va'], ipa, stage1: null, room: DOUBLEWORD };
+    result = yield* issue(stage1, storeOf(at, { size: DOUBLEWORD, value }));
+    if (result.aborted !== null || result.skipped !== null) return result;
+  }
+  stage1.own = tables;
+  return result;
+}
+
+function* burst(stage1: Stage1, at: GuestAddress, options: BurstOptions): Steps<OpResult> {
   const { count, size = 8, value } = options;
   let result: OpResult = { value: null, aborted: null, skipped: null };
   for (let index = 0; index < count && result.aborted === null; index++) {
@@ -201,7 +233,7 @@ function* burst(stage1: { on: boolean }, at: GuestAddress, options: BurstOptions
 function ahead(at: GuestAddress, bytes: number): GuestAddress {
   return {
     va: (at.va + bytes) as GuestAddress['va'],
-    ipa: (at.ipa + bytes) as GuestAddress['ipa'],
+    ipa: at.ipa === null ? null : ((at.ipa + bytes) as GuestAddress['ipa']),
     stage1: at.stage1,
     room: at.room - bytes,
   };
@@ -249,6 +281,7 @@ function accessOf(
     size,
     va,
     ipa,
+    ...(ipa === null ? { byVa: true as const } : {}),
     stage1: at.stage1 === null ? null : { attr: at.stage1.attr, sh: at.stage1.sh },
     syndrome: { ...NO_SYNDROME, ...syndrome },
     ...(isWrite(kind) && value !== undefined ? { value } : {}),

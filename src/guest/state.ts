@@ -1,6 +1,8 @@
 // What a vCPU remembers between events: one flat slice each.
 
 import type { Access } from '../arch/access.ts';
+import type { Ipa } from '../arch/addresses.ts';
+import type { Level } from '../arch/geometry.ts';
 import type { Translation } from './events.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
 import type { StoreBuffer } from './store-buffer.ts';
@@ -14,6 +16,20 @@ export interface Waiting {
   readonly answers: readonly (bigint | null)[];
 }
 
+/** How far the walk of stage 1 has come. */
+export interface Walk {
+  /** The access of the program that waits for its translation. */
+  readonly of: Access;
+  readonly level: Level;
+  /** Address of the entry that is being read or updated. */
+  readonly at: Ipa;
+  /** Restrictions of the tables above: APTable[1] and PXNTable. */
+  readonly readOnly: boolean;
+  readonly pxn: boolean;
+  /** The leaf as hardware writes it back; null while descriptors are read. */
+  readonly leaf: bigint | null;
+}
+
 export interface VcpuState {
   /** Number of the VM's slice. */
   vm: number;
@@ -24,6 +40,8 @@ export interface VcpuState {
   pending: Access | null;
   /** Stage-2 faults that the pending access took. */
   attempts: number;
+  /** Null while no table of the guest is walked. */
+  walk: Walk | null;
   /** Local exclusive monitor (DDI0487 B2.12). */
   monitor: boolean;
   /** Null while the pending access waits for no device. */

@@ -50,6 +50,8 @@ export type HostEvent =
       readonly pageSize: Granule;
       readonly thp: 'always' | 'madvise' | 'never';
       readonly gicv: { readonly pa: Pa; readonly size: number } | null;
+      /** Stores with a value can be read back from RAM, by loads and by walks of tables. */
+      readonly ramContents?: true;
     }
   | (OfVm & {
       readonly type: 'vm-created';

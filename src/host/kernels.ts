@@ -29,6 +29,7 @@ const linux61: KernelFeatures = {
   cacheablePfnmap: false,
   seaExit: false,
   s1ptwAlwaysWrites: false,
+  protectedTableWalk: true,
   erratumNcToNgnre: false,
   gicvDirTrap: false,
   gicvNormalNc: false,

@@ -12,8 +12,11 @@ import {
 } from '../devices/decide.ts';
 import { GICD } from '../devices/description.ts';
 import type { Requester } from '../devices/events.ts';
+import type { DeviceMemory } from '../devices/memory.ts';
+import { readMemory } from '../devices/memory.ts';
 import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
+import type { RamContents } from '../guest/ram.ts';
 import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
@@ -41,6 +44,10 @@ export function decide(
     case 'access-translated':
     case 'barrier-executed':
     case 'program-ended':
+    case 'stage1-walk-stepped':
+    case 'stage1-descriptor-read':
+    case 'stage1-descriptor-updated':
+    case 'stage1-translated':
     case 'guest-reentered':
     case 'instruction-skipped':
     case 'run-failed':
@@ -70,13 +77,24 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   const vcpu = state.vcpus[event.vcpu];
   if (vm === undefined || vcpu === undefined) return [];
   const { interconnect, adversary } = state;
-  const regime = { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect };
+  const ram = ramContents(state.ram);
+  const ptw = host.features.protectedTableWalk;
+  const regime = { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect, ptw, ram };
   if (adversary === null) return decideGuest(vcpu, event.vcpu, regime, event);
   const { choose, taken } = chooserFor(adversary);
   const events = decideGuest(vcpu, event.vcpu, { ...regime, choose }, event);
   const made = taken();
   if (made.choices.length === 0) return events;
   return [{ type: 'choices-taken', vm: event.vm, vcpu: event.vcpu, ...made }, ...events];
+}
+
+/** RAM as a processor reads it. */
+function ramContents(ram: DeviceMemory | null): RamContents | null {
+  if (ram === null) return null;
+  return (pa, size) => {
+    const bytes = readMemory(ram, pa, size);
+    return bytes.every((byte) => byte !== null) ? bytes : null;
+  };
 }
 
 const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({

@@ -116,7 +116,9 @@ export type AccessOutcome =
   | 'run-failed'
   | 'abort-injected'
   | 'stage1-faulted'
-  | 'instruction-skipped';
+  | 'instruction-skipped'
+  /** The same fault again and again, whatever the host did: the vCPU spins. */
+  | 'livelocked';
 
 export interface FaultReport {
   readonly seq: number;

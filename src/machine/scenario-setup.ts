@@ -90,6 +90,7 @@ export function setUp(
       pageSize: options.pageSize,
       thp: options.thp,
       gicv: gicvOf(devices),
+      ramContents: true,
     },
     ...devices.map((description, device): MachineEvent => ({ type: 'device-plugged', device, description })),
   ];
