@@ -23,6 +23,8 @@ export interface Region {
   readonly registers: readonly Register[];
   /** vm_page_prot of an mmap is cacheable, as some variant drivers of coherent devices map memory. */
   readonly cacheable: boolean;
+  /** RAM that the kernel maps (pfn_is_map_memory): a carve-out, or a buffer of another driver. */
+  readonly ram?: true;
 }
 
 interface Named {

@@ -14,6 +14,8 @@ export interface PfnmapBacking {
   readonly pa: Pa;
   readonly allowAnyUncached: boolean;
   readonly cacheable: boolean;
+  /** Only where it is so. */
+  readonly ram?: true;
   readonly fileOffset: number;
 }
 
@@ -69,6 +71,7 @@ export function mmapRegion(device: DeviceDescription, index: number, host: MmapH
     // A variant driver that maps cacheable memory does it in its own mmap, which sets no flag (nvgrace-gpu).
     allowAnyUncached: isVfioPci && host.vfioPciAllowsAnyUncached && !region.cacheable,
     cacheable: region.cacheable,
+    ...(region.ram === true ? { ram: true } : {}),
     fileOffset: fileOffset(device, region, base, offset),
   };
   return { kind: 'mapped', backing };

@@ -29,6 +29,8 @@ export interface RegionInput {
   readonly memory?: boolean;
   /** vm_page_prot of an mmap is cacheable. */
   readonly cacheable?: boolean;
+  /** Host RAM that the kernel maps, reached through a PFNMAP mapping: KVM takes it as Normal. */
+  readonly ram?: boolean;
 }
 
 export interface BarInput extends RegionInput {
@@ -156,6 +158,7 @@ function regionFrom(device: string, input: RegionInput & { readonly name: string
     unlisted: memory ? 'bytes' : 'raz-wi',
     registers: registersOf(registers, size, where),
     cacheable,
+    ...(input.ram === true ? { ram: true } : {}),
   };
 }
 

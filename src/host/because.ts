@@ -4,6 +4,7 @@
 export const BECAUSE = {
   // What a leaf is and why.
   ram: 'the page is RAM: Normal, forced write-back with FEAT_S2FWB',
+  'pfn-is-map-memory': 'the VMA is VM_PFNMAP, but its page is RAM that the kernel maps: Normal',
   'vma-allows-any-uncached': 'the VMA carries VM_ALLOW_ANY_UNCACHED, so KVM maps Normal-NC',
   'device-pfn-without-flag': 'not RAM, and the VMA lacks VM_ALLOW_ANY_UNCACHED: Device-nGnRE',
   'kernel-before-normal-nc': 'this kernel maps every page that is not RAM as Device-nGnRE',

@@ -3,6 +3,7 @@
 // order: VMA, pfn, device or RAM, size, protection.
 
 import { alignDown, type Ipa, type Pa } from '../arch/addresses.ts';
+import type { CpuFeatures } from '../arch/cpu.ts';
 import type { Granule, Level } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
 import type { Because } from './because.ts';
@@ -83,7 +84,9 @@ function planOf(
   const size = leafSize(work, input, slot, page, logging);
   const bytes = levelSize(granule, size.level);
   const { type, because } = leafType(work, page.vma);
-  const writable = page.fault.writable && !slot.readonly && (!logging || isWrite);
+  // Logging keeps pages of RAM read-only until they are written; device pages it leaves alone.
+  const deferred = logging && !isWrite && !isDevicePfn(page.vma);
+  const writable = page.fault.writable && !slot.readonly && !deferred;
   const exec = type === 'normal' && (isExecFault(input) || work.host.cpu.dic);
   const start = alignDown(input.fault.ipa, bytes);
   const relax = status.kind === 'permission' && status.level === size.level;
@@ -106,13 +109,21 @@ function mteRefuses(work: Work, input: FaultInput, vma: Vma, type: LeafType): bo
   return !permission && type === 'normal' && hasMte(work) && !allowsMte(vma);
 }
 
+/** KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED: no maintenance by address is possible where there is no struct page. */
+export const cacheablePfnmapSupported = (cpu: CpuFeatures): boolean => cpu.fwb && cpu.dic;
+
+/** A page that no struct page stands behind: KVM takes it as the VMA has it, permissions included. */
+const isDevicePfn = ({ backing }: Vma): boolean => backing.kind === 'pfnmap' && backing.ram !== true;
+
 /** The memory type of the leaf: by the page, the VMA's flag and the kernel; never by the guest. */
 export function leafType(work: Pick<Work, 'host'>, vma: Vma): { type: LeafType; because: Because } {
   const { backing } = vma;
   const { features, cpu } = work.host;
   if (backing.kind !== 'pfnmap') return { type: 'normal', because: 'ram' };
+  // Whatever vm_page_prot says: a write-combining mapping of RAM is cacheable at stage 2.
+  if (backing.ram === true) return { type: 'normal', because: 'pfn-is-map-memory' };
   if (backing.cacheable && features.cacheablePfnmap) {
-    if (cpu.fwb && cpu.dic) return { type: 'normal', because: 'cacheable-pfnmap' };
+    if (cacheablePfnmapSupported(cpu)) return { type: 'normal', because: 'cacheable-pfnmap' };
     return { type: 'device', because: 'cacheable-pfnmap-refused' };
   }
   if (features.erratumNcToNgnre) return { type: 'device', because: 'erratum-nc-to-ngnre' };
@@ -132,7 +143,7 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
   if (logging) return { level: PAGE, because: 'logging-forces-pages' };
   const refusal = blockRefusal(slot, page.address, levelSize(granule, PMD));
   if (backing.kind === 'hugetlb') return hugetlbLeafSize(work, slot, page, backing.pageSize);
-  if (backing.kind === 'pfnmap' && work.host.features.deviceBlocks !== 'host-mapping') {
+  if (backing.kind === 'pfnmap' && takesVmaSize(work, page.vma)) {
     return deviceLeafSize(work, slot, page);
   }
   if (status.kind === 'permission' && status.level < PAGE) {
@@ -141,6 +152,12 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
   if (page.fault.level > PMD)
     return { level: PAGE, because: backing.kind === 'pfnmap' ? 'host-maps-pages' : null };
   return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
+}
+
+/** The VM_PFNMAP branch of get_vma_page_shift() asks nothing of the page; kernels without it keep device pages small. */
+function takesVmaSize({ host }: Work, vma: Vma): boolean {
+  const { deviceBlocks } = host.features;
+  return deviceBlocks === 'vma' || (deviceBlocks === 'page' && isDevicePfn(vma));
 }
 
 /** get_vma_page_shift() of a hugetlb VMA: 1G with 4K pages, then the PMD size, then a page. */

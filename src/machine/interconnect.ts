@@ -20,8 +20,10 @@ export function withDevice(
   device: number,
   description: DeviceDescription,
 ): readonly Route[] {
-  const added = description.regions.flatMap(({ pa, size, index, space }): Route[] =>
-    pa === null || space === 'io' ? [] : [{ start: pa, end: (pa + size) as Pa, device, region: index }],
+  const added = description.regions.flatMap(({ pa, size, index, space, ram }): Route[] =>
+    pa === null || space === 'io' || ram === true
+      ? []
+      : [{ start: pa, end: (pa + size) as Pa, device, region: index }],
   );
   return [...routes, ...added].sort((a, b) => a.start - b.start);
 }

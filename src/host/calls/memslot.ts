@@ -5,7 +5,8 @@ import type { VmmCall } from '../calls.ts';
 import type { Memslot, SlotRange } from '../memslot.ts';
 import { allowsMte, hasMte } from '../mte.ts';
 import { PageBitmap } from '../page-bitmap.ts';
-import { leafType } from '../user-mem-abort.ts';
+import { cacheablePfnmapSupported } from '../user-mem-abort.ts';
+import type { Vma } from '../vma.ts';
 import { vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
 import { emit } from '../work.ts';
@@ -61,8 +62,15 @@ const refusedByVmas = (work: Work, call: SetMemslot): boolean =>
     (vma) =>
       (call.logDirty && vma.backing.kind === 'pfnmap') ||
       (hasMte(work) && !allowsMte(vma)) ||
-      leafType(work, vma).because === 'cacheable-pfnmap-refused',
+      cacheableRefused(work, vma),
   );
+
+/** kvm_vma_is_cacheable() looks at vm_page_prot alone, whatever lies behind the mapping. */
+const cacheableRefused = ({ host }: Work, { backing }: Vma): boolean =>
+  backing.kind === 'pfnmap' &&
+  backing.cacheable &&
+  host.features.cacheablePfnmap &&
+  !cacheablePfnmapSupported(host.cpu);
 
 function slotOf(work: Work, call: SetMemslot, old: Memslot | undefined): Memslot {
   const { slot, ipa, size, hva, readonly } = call;
