@@ -47,6 +47,8 @@ export interface Access {
   /** Syndrome bits of the instruction; null for fetches and walks. */
   readonly syndrome: InstructionSyndrome | null;
   readonly walk?: { readonly level: number; readonly purpose: WalkPurpose };
+  /** SCTLR_EL1.EE: the highest byte of the register stands at the lowest address. */
+  readonly bigEndian?: true;
   /** Value stored, at most 8 bytes a register. */
   readonly value?: bigint;
 }

@@ -18,6 +18,7 @@ export const FEATURE_WORDS: { readonly [F in keyof KernelFeatures]: string } = {
   mprotectNotifiesPmds: 'the notifier of mprotect begins at the first populated PMD',
   swapInWritable: 'a page read back from swap is mapped writable at once',
   cacheablePfnmap: 'cacheable PFNMAP mappings are possible, with FEAT_S2FWB and CTR_EL0.DIC',
+  guestMemfd: 'memslots can take their pages from guest_memfd',
   seaExit: 'KVM_EXIT_ARM_SEA hands synchronous external aborts to user space',
   s1ptwAlwaysWrites: 'any fault on a stage-1 walk counts as a write',
   protectedTableWalk: 'HCR_EL2.PTW: a stage-1 walk into Device memory is a stage-2 permission fault',

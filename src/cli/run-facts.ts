@@ -139,6 +139,10 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
       return { text: `abort from stage 1${esr}`, tone: 'bad' };
     case 'instruction-skipped':
       return { text: 'skipped', tone: 'plain' };
+    case 'serror-injected':
+      return { text: 'SError for the guest', tone: 'bad' };
+    case 'sea-exited':
+      return { text: 'KVM_EXIT_ARM_SEA', tone: 'bad' };
     case 'livelocked':
       return { text: `${access.faults.length} times the same fault, no end`, tone: 'bad' };
     case null:

@@ -42,7 +42,8 @@ export type Stage2Result =
 /** HPFAR_EL2.FIPA counts units of 4 KiB. */
 const FIPA_UNIT = 4096;
 
-const EXECUTE_NEVER = 2;
+/** XN[1:0] that let EL1 execute: 0b00, and with FEAT_XNX 0b11, EL1 alone. */
+const EL1_EXECUTES: ReadonlySet<number> = new Set([0, 3]);
 
 /** @param address output of stage 1 */
 export function translateStage2(
@@ -82,7 +83,7 @@ function stage2Misaligned(access: Access, first: Stage1Attributes, combined: Com
 
 /** S2AP and XN (DDI0487 D8.4.2): DC IVAC needs write permission, other maintenance read permission. */
 function permitted(access: Access, { read, write, xn }: Stage2Leaf['attributes']): boolean {
-  if (access.kind === 'fetch') return xn !== EXECUTE_NEVER && read;
+  if (access.kind === 'fetch') return EL1_EXECUTES.has(xn) && read;
   return isWrite(access.kind) || access.kind === 'dc-ivac' ? write : read;
 }
 

@@ -6,6 +6,8 @@ import { isWrite } from '../arch/access.ts';
 import type { InstructionSyndrome } from '../arch/esr.ts';
 import { NO_SYNDROME } from '../arch/esr.ts';
 import type { Barrier } from './events.ts';
+import type { Stage1 } from './issue.ts';
+import { issue } from './issue.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
 import { createVaSpace, normalWriteBack, physicalMapping, walkedAddress } from './mapping.ts';
 import type { Stage1Tables } from './stage1-regime.ts';
@@ -58,14 +60,16 @@ export interface LoadOptions {
   /** Bytes; 16 is one vector register. 8 unless given. */
   readonly size?: 1 | 2 | 4 | 8 | 16;
   readonly form?: InstructionForm;
-  /** LDRSB, LDRSH, LDRSW: sign-extended to 64 bits. */
+  /** LDRSB, LDRSH, LDRSW: sign-extended to the width of the register. */
   readonly signed?: boolean;
+  /** Width of the register of a signed load: 32 is Wt. 64 unless given. */
+  readonly registerBits?: 32 | 64;
   /** Number of the general register, 0 to 31; 31 is XZR. 0 unless given. */
   readonly register?: number;
 }
 
-export interface StoreOptions extends Omit<LoadOptions, 'signed'> {
-  /** What is stored, unsigned; unknown to device and reports unless given. */
+export interface StoreOptions extends Omit<LoadOptions, 'signed' | 'registerBits'> {
+  /** What is stored, unsigned; unknown to device and reports unless given. XZR stores 0. */
   readonly value?: bigint;
 }
 
@@ -97,6 +101,8 @@ export interface Cpu {
    * Stops at the first store that aborts, which is its result.
    */
   useTables(plan: TablePlan): Steps<OpResult>;
+  /** SCTLR_EL1.EE for the data of the accesses that follow, and of their walks. */
+  setEndian(order: 'little' | 'big'): void;
   /** A virtual address that the tables of `useTables` translate; as long as there are none, an IPA. */
   va(address: number): GuestAddress;
   /** The guest's RAM, `offset` bytes behind its start; Normal Write-Back and executable. */
@@ -141,6 +147,7 @@ export interface Cpu {
 const LINE = 64;
 const INSTRUCTION = 4;
 const DOUBLEWORD = 8;
+const XZR = 31;
 /** Smallest page of stage 1: an access that crosses it has two translations. */
 const PAGE = 4096;
 
@@ -149,7 +156,7 @@ export function createCpu(index: number, ram: Mappable): Cpu {
   const space = createVaSpace();
   const linear = space.map(ram, { ...normalWriteBack, executable: true });
   // Whether stage 1 is on changes only between the accesses of this program.
-  const stage1: Stage1 = { on: true, tables: null, own: null };
+  const stage1: Stage1 = { on: true, tables: null, own: null, bigEndian: false };
   const simple = (kind: AccessKind, size: number) => (at: GuestAddress) =>
     issue(stage1, accessOf(at, kind, size, { cm: kind !== 'dc-zva', wnr: true }));
   const barrier = (name: Barrier) => () => one({ kind: 'barrier', barrier: name });
@@ -159,6 +166,9 @@ export function createCpu(index: number, ram: Mappable): Cpu {
     physical: physicalMapping,
     useTables: (plan) => useTables(stage1, plan),
     va: walkedAddress,
+    setEndian(order) {
+      stage1.bigEndian = order === 'big';
+    },
     ram: (offset) => linear.at(offset),
     load: (at, options = {}) => issue(stage1, loadOf(at, options)),
     store: (at, options = {}) => issue(stage1, storeOf(at, options)),
@@ -188,25 +198,6 @@ export function createCpu(index: number, ram: Mappable): Cpu {
 
 function* one(op: GuestOp): Steps<OpResult> {
   return yield op;
-}
-
-/** How the vCPU translates now, and the tables that the guest made for itself. */
-interface Stage1 {
-  on: boolean;
-  tables: Stage1Tables | null;
-  own: Stage1Tables | null;
-}
-
-/** The access, after the switch of stage 1 that its address calls for. */
-function* issue(stage1: Stage1, access: Omit<Access, 'id'>): Steps<OpResult> {
-  const tables = access.byVa === true ? stage1.own : null;
-  const on = access.stage1 !== null || tables !== null;
-  if (stage1.on !== on || stage1.tables !== tables) {
-    stage1.on = on;
-    stage1.tables = tables;
-    yield { kind: 'stage-1', on, tables };
-  }
-  return yield { kind: 'access', access };
 }
 
 function* useTables(stage1: Stage1, { tables, stores }: TablePlan): Steps<OpResult> {
@@ -240,23 +231,31 @@ function ahead(at: GuestAddress, bytes: number): GuestAddress {
 }
 
 function loadOf(at: GuestAddress, options: LoadOptions): Omit<Access, 'id'> {
-  const { size = 8, signed = false } = options;
-  return accessOf(at, 'read', size, { ...syndromeOf(size, options, signed), wnr: false });
+  const { size = 8 } = options;
+  return accessOf(at, 'read', size, { ...syndromeOf(size, options), wnr: false });
 }
 
 function storeOf(at: GuestAddress, options: StoreOptions): Omit<Access, 'id'> {
-  const { size = 8, value } = options;
-  return accessOf(at, 'write', size, { ...syndromeOf(size, options, false), wnr: true }, value);
+  const { size = 8, value = options.register === XZR ? 0n : undefined } = options;
+  return accessOf(at, 'write', size, { ...syndromeOf(size, options), wnr: true }, value);
 }
 
 /** ISV is 1 for one general register without writeback, acquire and release included. */
-function syndromeOf(size: number, options: LoadOptions, signed: boolean): Partial<InstructionSyndrome> {
+function syndromeOf(size: number, options: LoadOptions): Partial<InstructionSyndrome> {
   const { form = size === 16 ? 'simd' : 'register', register = 0 } = options;
+  const { signed = false, registerBits = 64 } = options;
   if (form !== 'register' && form !== 'acquire-release') return {};
   if (size === 16)
     throw new RangeError(`a ${form} access has at most 8 bytes; 16 need form 'simd' or a pair`);
   const sas = Math.log2(size) as 0 | 1 | 2 | 3;
-  return { isv: true, sas, sse: signed, srt: register, sf: size === 8 || signed, ar: form !== 'register' };
+  return {
+    isv: true,
+    sas,
+    sse: signed,
+    srt: register,
+    sf: size === 8 || (signed && registerBits === 64),
+    ar: form !== 'register',
+  };
 }
 
 /** A stage 1 that maps execute-never refuses the fetch itself. */

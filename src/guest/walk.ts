@@ -52,7 +52,7 @@ function step(vcpu: VcpuState, id: number, tables: Stage1Tables, walk: Walk): Gu
 }
 
 function walkAccess(walk: Walk, tables: Stage1Tables, kind: 's1-walk' | 's1-walk-update', at: Ipa): Access {
-  const { id, va } = walk.of;
+  const { id, va, bigEndian } = walk.of;
   const purpose = purposeOf(walk.of);
   return {
     id,
@@ -63,6 +63,7 @@ function walkAccess(walk: Walk, tables: Stage1Tables, kind: 's1-walk' | 's1-walk
     stage1: tables.walk,
     syndrome: null,
     walk: { level: walk.level, purpose },
+    ...(bigEndian === undefined ? {} : { bigEndian }),
   };
 }
 

@@ -10,6 +10,11 @@ export const BECAUSE = {
   'kernel-before-normal-nc': 'this kernel maps every page that is not RAM as Device-nGnRE',
   'gicv-is-a-shared-peripheral': 'GICV is mapped by the kernel itself, always Device-nGnRE',
   'what-if-gicv-normal-nc': 'what no kernel does, supposed here: GICV is mapped Normal-NC',
+  'gicv-emulated-by-hyp':
+    'GICV is no whole page of the host: the hypervisor performs the access (vgic_v2_cpuif_trap)',
+  'gicv-access-is-no-word':
+    'the hypervisor performs aligned words of GICV only: the access is skipped, an SError follows',
+  'guest-memfd': 'the page comes from guest_memfd: Normal, one page at a time',
   'cacheable-pfnmap': 'a cacheable PFNMAP mapping on a host with FWB and DIC: Normal',
   'erratum-nc-to-ngnre': 'the NC to nGnRE erratum workaround ignores VM_ALLOW_ANY_UNCACHED',
   'change-pte-maps-read-only': 'the change_pte notifier maps the copied page read-only',
@@ -40,6 +45,7 @@ export const BECAUSE = {
   'cache-maintenance-without-slot': 'cache maintenance where no memslot is is skipped',
   'no-vma': 'no VMA covers the hva of the slot',
   'vma-protection': 'the protection of the VMA forbids the access',
+  hwpoison: 'the page had a memory error (HWPoison): the vCPU thread gets SIGBUS, KVM_RUN ends with EINTR',
   'device-memory-disabled':
     'the PCI command register has memory decoding off: the VFIO fault handler raises SIGBUS',
   'cacheable-pfnmap-refused': 'a cacheable PFNMAP mapping needs FWB and CTR_EL0.DIC',
@@ -56,6 +62,7 @@ export const BECAUSE = {
   'block-replaced-by-table': 'a page takes the place of a block',
   'table-replaced-by-block': 'a block takes the place of a table of pages',
   // Why the host invalidates.
+  'memory-failure': 'memory_failure() takes the page away',
   'copy-on-write': 'the host copies the page',
   'huge-page-split': 'the host splits a huge page',
   'vma-split': 'splitting a VMA splits the huge page around the cut',

@@ -122,10 +122,11 @@ export type HostEvent =
       readonly tlbi: Tlbi;
       readonly because: Because;
     })
-  /** Eager splitting: a block that was broken is a table of pages now, the first at `pa`. */
+  /** Eager splitting: a block that was broken is a table of `count` leaves of `level` now, the first at `pa`. */
   | (OfVm & {
       readonly type: 'stage2-split';
       readonly ipa: Ipa;
+      readonly level: Level;
       readonly count: number;
       readonly pa: Pa;
       readonly attributes: LeafAttributes;
@@ -187,6 +188,13 @@ export type HostEvent =
     })
   /** KVM_EXIT_ARM_SEA, or an SError for the guest on kernels without it. */
   | (OfVcpu & { readonly type: 'sea-exited' | 'serror-injected'; readonly because: Because })
+  /** SIGBUS with BUS_MCEERR_AR for the vCPU thread: si_addr and si_addr_lsb. */
+  | (OfVcpu & {
+      readonly type: 'sigbus-sent';
+      readonly hva: Hva;
+      readonly lsb: number;
+      readonly because: Because;
+    })
   | (OfVcpu & { readonly type: 'nisv-exited'; readonly gpa: Ipa; readonly because: Because })
   | (OfVcpu & {
       readonly type: 'run-failed';

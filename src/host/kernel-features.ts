@@ -45,6 +45,8 @@ export interface KernelFeatures {
   readonly swapInWritable: boolean;
   /** Cacheable PFNMAP mappings, KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED. Linux 6.17. */
   readonly cacheablePfnmap: boolean;
+  /** KVM_MEM_GUEST_MEMFD with mmap, gmem_abort(). Linux 6.18. */
+  readonly guestMemfd: boolean;
   /** KVM_EXIT_ARM_SEA. Linux 6.19, ad9c62bd8946. */
   readonly seaExit: boolean;
   /** Any fault on a stage-1 walk counts as a write. Up to 6.1, but measured to be gone in 6.1.192 (rule 5). */

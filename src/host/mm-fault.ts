@@ -32,6 +32,7 @@ export type MmFault =
 export function faultIn(work: Work, vma: Vma, address: number, write: boolean): MmFault {
   if (vma.prot === 'none' || (write && vma.prot === 'read'))
     return { kind: 'error', because: 'vma-protection' };
+  if (work.vm.memory.walk(address).leaf?.kind === 'poisoned') return { kind: 'error', because: 'hwpoison' };
   switch (vma.backing.kind) {
     case 'pfnmap':
       return faultInPfn(work, vma, address);
@@ -40,6 +41,16 @@ export function faultIn(work: Work, vma: Vma, address: number, write: boolean): 
     case 'anon':
       return faultInAnon(work, vma, address, write);
   }
+}
+
+/** kvm_gmem_get_pfn(): the file's page for the slot's address, allocated by the first fault. */
+export function faultInGmem(work: Work, address: number): MmFault {
+  const { granule } = work.vm.geometry;
+  const page = address - (address % granule);
+  const { leaf } = work.vm.memory.walk(page);
+  if (leaf?.kind === 'poisoned') return { kind: 'error', because: 'hwpoison' };
+  if (leaf?.kind !== 'page') set(work, page, PTE, 1, newPage(work, granule));
+  return { kind: 'page', pa: pageOf(work, page), level: PTE, writable: true };
 }
 
 /** Loads or stores of the VMM itself: every page of the range, or one touch each `stride` bytes. */

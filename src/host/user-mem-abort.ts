@@ -2,7 +2,7 @@
 // page, decides memory type, permissions and size, and begins the map call. Steps are numbered as in the kernel's
 // order: VMA, pfn, device or RAM, size, protection.
 
-import { alignDown, type Ipa, type Pa } from '../arch/addresses.ts';
+import { alignDown, type Hva, type Ipa, type Pa } from '../arch/addresses.ts';
 import type { CpuFeatures } from '../arch/cpu.ts';
 import type { Granule, Level } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
@@ -22,6 +22,7 @@ import { vmaAt } from './vma.ts';
 import type { Work } from './work.ts';
 import { conclude, emit } from './work.ts';
 
+const EINTR = 4;
 const EFAULT = 14;
 const PAGE: Level = 3;
 
@@ -45,6 +46,10 @@ export function userMemAbort(work: Work, input: FaultInput, slot: Memslot, isWri
   }
   const { mmuSeq } = work.vm;
   const fault = faultIn(work, vma, address, isWrite);
+  if (fault.kind === 'error' && fault.because === 'hwpoison') {
+    hwpoison(work, input, slot, vma, address);
+    return;
+  }
   if (fault.kind === 'error') {
     runFailed(work, input, null, fault.because);
     return;
@@ -64,6 +69,21 @@ export function userMemAbort(work: Work, input: FaultInput, slot: Memslot, isWri
     return;
   }
   beginMap(work, input, planOf(work, input, slot, { fault, vma, address }, isWrite, mmuSeq));
+}
+
+/** kvm_send_hwpoison_signal(): the fault itself is no error, but KVM_RUN does not enter the guest with a signal pending. */
+function hwpoison(work: Work, input: FaultInput, slot: Memslot, vma: Vma, address: number): void {
+  const { granule } = work.vm.geometry;
+  const logging = slot.dirty !== null && !slot.readonly;
+  const levels = vma.backing.kind === 'hugetlb' && !logging ? blockLevelsOf(granule) : [];
+  const { pageSize } = vma.backing.kind === 'hugetlb' ? vma.backing : { pageSize: granule };
+  const fits = (level: Level): boolean =>
+    pageSize >= levelSize(granule, level) && blockRefusal(slot, address, levelSize(granule, level)) === null;
+  const lsb = Math.log2(levelSize(granule, levels.find(fits) ?? PAGE));
+  const because = 'hwpoison';
+  const hva = address as Hva;
+  emit(work, { type: 'sigbus-sent', vm: work.id, vcpu: input.vcpu, hva, lsb, because });
+  emit(work, { type: 'run-failed', vm: work.id, vcpu: input.vcpu, errno: EINTR, log: null, because });
 }
 
 function runFailed(work: Work, input: FaultInput, log: string | null, because: Because): void {
@@ -203,7 +223,7 @@ function deviceLeafSize(work: Work, slot: Memslot, page: HostPage): LeafSize {
 }
 
 /** kvm_pgtable_stage2_map() or _relax_perms() entered: with parallel faults an absent entry is locked. */
-function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
+export function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
   const absent = work.vm.table.walk(plan.ipa).leaf === undefined;
   const locked = work.vm.inFlight.some(
     (map) =>

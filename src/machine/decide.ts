@@ -10,13 +10,14 @@ import {
   unclaimedTransaction,
   unmodelledMmio,
 } from '../devices/decide.ts';
-import { GICD } from '../devices/description.ts';
+import { GICD, GICV } from '../devices/description.ts';
 import type { Requester } from '../devices/events.ts';
 import type { DeviceMemory } from '../devices/memory.ts';
 import { readMemory } from '../devices/memory.ts';
 import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
 import type { RamContents } from '../guest/ram.ts';
+import { storedValue } from '../guest/register-value.ts';
 import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
@@ -125,7 +126,8 @@ type Mmio = Extract<MachineEvent, { readonly type: 'mmio-exited' | 'mmio-handled
 /** The access as KVM decoded it; a store's value is that of the register it read. */
 function mmioInput(state: MachineState, event: Mmio): Omit<MmioInput, 'region' | 'offset'> {
   const { size, write } = event;
-  const value = write ? (state.vcpus[event.vcpu]?.pending?.value ?? null) : null;
+  const pending = state.vcpus[event.vcpu]?.pending ?? null;
+  const value = write && pending !== null ? storedValue(pending) : null;
   return { by: requester(state, event), size, write, value };
 }
 
@@ -141,12 +143,15 @@ function userSpaceMmio(
   return unassigned === 'vmm' ? unassignedMmio(input.by, event.write) : [];
 }
 
-/** The distributor of a VM's GICv2; other in-kernel devices are not modelled. */
+/** Distributor and trapped CPU interface of a VM's GICv2; other in-kernel devices are not modelled. */
 function kernelMmio(state: MachineState, event: Mmio): readonly MachineEvent[] {
   const input = mmioInput(state, event);
-  const gicd = state.vms[event.vm]?.vgic?.gicd;
+  const vgic = state.vms[event.vm]?.vgic ?? null;
   const id = state.devices.findIndex((gic) => gic.vgics[event.vm] !== undefined);
   const device = state.devices[id];
-  if (gicd === undefined || device === undefined) return unmodelledMmio(input.by);
-  return decideMmio(device, id, { ...input, region: GICD, offset: event.gpa - gicd });
+  if (vgic === null || device === undefined) return unmodelledMmio(input.by);
+  if (event.because === 'gicv-emulated-by-hyp' && vgic.version === 2) {
+    return decideMmio(device, id, { ...input, region: GICV, offset: event.gpa - vgic.gicc });
+  }
+  return decideMmio(device, id, { ...input, region: GICD, offset: event.gpa - vgic.gicd });
 }

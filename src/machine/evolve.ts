@@ -79,6 +79,7 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
       slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
     case 'mmio-answered':
+    case 'sigbus-sent':
     case 'stage1-descriptor-read':
     case 'stage1-descriptor-updated':
     case 'transaction-issued':

@@ -42,6 +42,7 @@ export interface Collector {
 
 /** errno.h, as far as KVM_RUN fails, with the words of strerror(). */
 const ERRNO: Readonly<Record<number, { readonly name: string; readonly words: string }>> = {
+  4: { name: 'EINTR', words: 'Interrupted system call' },
   12: { name: 'ENOMEM', words: 'Cannot allocate memory' },
   14: { name: 'EFAULT', words: 'Bad address' },
   22: { name: 'EINVAL', words: 'Invalid argument' },
@@ -146,7 +147,9 @@ function follow(access: OpenAccess, event: Recorded, setup: Setup): void {
       end(access, 'run-failed', event.because);
       return;
     case 'nisv-exited':
-      end(access, 'nisv-exited', event.because);
+    case 'serror-injected':
+    case 'sea-exited':
+      end(access, event.type, event.because);
       return;
     case 'stage1-faulted':
     case 'abort-injected':

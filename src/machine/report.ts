@@ -117,6 +117,8 @@ export type AccessOutcome =
   | 'abort-injected'
   | 'stage1-faulted'
   | 'instruction-skipped'
+  | 'serror-injected'
+  | 'sea-exited'
   /** The same fault again and again, whatever the host did: the vCPU spins. */
   | 'livelocked';
 
