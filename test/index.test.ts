@@ -67,6 +67,7 @@ describe('the API', () => {
         "scenario",
         "shrink",
         "stage1FromMair",
+        "stage1Tables",
         "stage2Geometry",
         "sysfsPci",
         "timelineOf",

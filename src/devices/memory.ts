@@ -1,5 +1,5 @@
-// Plain memory of a device, such as a frame buffer, or of the host: a sparse persistent array of bytes, so that a snapshot of
-// a region of many GiB costs what was written. Bytes that nobody wrote are 0.
+// Plain memory of a device, such as a frame buffer, or of the host: a sparse persistent array of bytes, so that a
+// snapshot of a region of many GiB costs what was written. Bytes that nobody wrote are 0.
 
 import { TranslationTable } from '../arch/translation-table.ts';
 

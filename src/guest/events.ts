@@ -8,8 +8,8 @@ import type { Level } from '../arch/geometry.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
-import type { Walk } from './state.ts';
 import type { BufferedStore } from './store-buffer.ts';
+import type { Walk } from './walk-state.ts';
 
 interface OfVcpu {
   readonly vm: number;

@@ -2,7 +2,7 @@
 // the way, and in the order of bytes that SCTLR_EL1.EE gives.
 
 import type { Access } from '../arch/access.ts';
-import type { OpResult, Steps } from './program.ts';
+import type { OpResult, Steps } from './operations.ts';
 import type { Stage1Tables } from './stage1-regime.ts';
 
 /** How the vCPU translates now, and the tables that the guest made for itself. */

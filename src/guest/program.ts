@@ -10,38 +10,8 @@ import type { Stage1 } from './issue.ts';
 import { issue } from './issue.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
 import { createVaSpace, normalWriteBack, physicalMapping, walkedAddress } from './mapping.ts';
-import type { Stage1Tables } from './stage1-regime.ts';
+import type { GuestOp, OpResult, Steps } from './operations.ts';
 import type { TablePlan } from './table-plan.ts';
-
-/** An exception that the guest takes at EL1 instead of the access. */
-export interface GuestAbort {
-  /** ESR_EL1 as the guest reads it, 64 bits; null where only stage 1 itself refuses. */
-  readonly esr: bigint | null;
-  /** FAR_EL1. */
-  readonly far: number;
-  /** Taken by the guest's own stage 1, or injected by the host. */
-  readonly from: 'stage-1' | 'host';
-  readonly because: string;
-}
-
-export interface OpResult {
-  /** What a load put into its register, unsigned; null for all else and where the value is not known. */
-  readonly value: bigint | null;
-  readonly aborted: GuestAbort | null;
-  /** errno of a KVM_RUN that failed here and that the VMM stepped over; null otherwise. */
-  readonly skipped: number | null;
-}
-
-/** What a vCPU does next. */
-export type GuestOp =
-  | { readonly kind: 'access'; readonly access: Omit<Access, 'id'> }
-  | { readonly kind: 'barrier'; readonly barrier: Barrier }
-  /** SCTLR_EL1.M changes, or TTBR0_EL1 with TCR_EL1 and MAIR_EL1; null where no tables of the guest are walked. */
-  | { readonly kind: 'stage-1'; readonly on: boolean; readonly tables: Stage1Tables | null }
-  | { readonly kind: 'raise' | 'await'; readonly signal: string };
-
-/** A run of operations inside a program: `yield*` it. */
-export type Steps<Result> = Generator<GuestOp, Result, OpResult>;
 
 export type GuestProgram = (cpu: Cpu) => Steps<void>;
 

@@ -1,6 +1,6 @@
-// What a load leaves in its register: the bytes in the order of the data (SCTLR_EL1.EE), cut to the access, sign-extended
-// where the instruction says so (LDRSB, LDRSH, LDRSW; ESR_EL2.SSE and SF). kvm_handle_mmio_return() does the same for
-// an emulated load, vcpu_data_guest_to_host() the reverse for a store.
+// What a load leaves in its register: the bytes in the order of the data (SCTLR_EL1.EE), cut to the access,
+// sign-extended where the instruction says so (LDRSB, LDRSH, LDRSW; ESR_EL2.SSE and SF). kvm_handle_mmio_return() does
+// the same for an emulated load, vcpu_data_guest_to_host() the reverse for a store.
 
 import type { Access } from '../arch/access.ts';
 import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';

@@ -1,11 +1,10 @@
 // What a vCPU remembers between events: one flat slice each.
 
 import type { Access } from '../arch/access.ts';
-import type { Ipa } from '../arch/addresses.ts';
-import type { Level } from '../arch/geometry.ts';
 import type { Translation } from './events.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
 import type { StoreBuffer } from './store-buffer.ts';
+import type { Walk } from './walk-state.ts';
 
 export type { Stage1Regime };
 
@@ -14,20 +13,6 @@ export interface Waiting {
   readonly translation: Translation;
   /** Answers so far, one for each of its transactions; null for a write. */
   readonly answers: readonly (bigint | null)[];
-}
-
-/** How far the walk of stage 1 has come. */
-export interface Walk {
-  /** The access of the program that waits for its translation. */
-  readonly of: Access;
-  readonly level: Level;
-  /** Address of the entry that is being read or updated. */
-  readonly at: Ipa;
-  /** Restrictions of the tables above: APTable[1] and PXNTable. */
-  readonly readOnly: boolean;
-  readonly pxn: boolean;
-  /** The leaf as hardware writes it back; null while descriptors are read. */
-  readonly leaf: bigint | null;
 }
 
 export interface VcpuState {

@@ -18,7 +18,8 @@ import {
 import type { GuestEvent } from './events.ts';
 import { stage1Faulted } from './stage1-fault.ts';
 import type { Stage1Tables } from './stage1-regime.ts';
-import type { VcpuState, Walk } from './state.ts';
+import type { VcpuState } from './state.ts';
+import type { Walk } from './walk-state.ts';
 
 /** Starts the walk for an access that has only a virtual address; with stage 1 off the address is the IPA. */
 export function beginWalk(vcpu: VcpuState, id: number, access: Access): GuestEvent[] {

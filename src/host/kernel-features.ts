@@ -51,7 +51,7 @@ export interface KernelFeatures {
   readonly seaExit: boolean;
   /** Any fault on a stage-1 walk counts as a write. Up to 6.1, but measured to be gone in 6.1.192 (rule 5). */
   readonly s1ptwAlwaysWrites: boolean;
-  /** HCR_EL2.PTW: a guest's stage-1 walk into Device memory is a stage-2 Permission fault. HCR_GUEST_FLAGS, Linux 5.9. */
+  /** HCR_EL2.PTW: a stage-1 walk into Device memory is a stage-2 Permission fault. HCR_GUEST_FLAGS, Linux 5.9. */
   readonly protectedTableWalk: boolean;
   /** CONFIG_ARM64_WORKAROUND_NC_TO_NGNRE: KVM ignores VM_ALLOW_ANY_UNCACHED. Vendor kernels. */
   readonly erratumNcToNgnre: boolean;

@@ -71,7 +71,7 @@ export function userMemAbort(work: Work, input: FaultInput, slot: Memslot, isWri
   beginMap(work, input, planOf(work, input, slot, { fault, vma, address }, isWrite, mmuSeq));
 }
 
-/** kvm_send_hwpoison_signal(): the fault itself is no error, but KVM_RUN does not enter the guest with a signal pending. */
+/** kvm_send_hwpoison_signal(): the fault is no error, but KVM_RUN enters no guest with a signal pending. */
 function hwpoison(work: Work, input: FaultInput, slot: Memslot, vma: Vma, address: number): void {
   const { granule } = work.vm.geometry;
   const logging = slot.dirty !== null && !slot.readonly;
@@ -136,7 +136,7 @@ export const cacheablePfnmapSupported = (cpu: CpuFeatures): boolean => cpu.fwb &
 const isDevicePfn = ({ backing }: Vma): boolean => backing.kind === 'pfnmap' && backing.ram !== true;
 
 /** The memory type of the leaf: by the page, the VMA's flag and the kernel; never by the guest. */
-export function leafType(work: Pick<Work, 'host'>, vma: Vma): { type: LeafType; because: Because } {
+function leafType(work: Pick<Work, 'host'>, vma: Vma): { type: LeafType; because: Because } {
   const { backing } = vma;
   const { features, cpu } = work.host;
   if (backing.kind !== 'pfnmap') return { type: 'normal', because: 'ram' };
@@ -174,7 +174,7 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
   return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
 }
 
-/** The VM_PFNMAP branch of get_vma_page_shift() asks nothing of the page; kernels without it keep device pages small. */
+/** The VM_PFNMAP branch of get_vma_page_shift() does not ask about the page; without it device pages stay small. */
 function takesVmaSize({ host }: Work, vma: Vma): boolean {
   const { deviceBlocks } = host.features;
   return deviceBlocks === 'vma' || (deviceBlocks === 'page' && isDevicePfn(vma));

@@ -16,7 +16,10 @@ const E2BIG = 7;
 const EINVAL = 22;
 const EEXIST = 17;
 
-/** Frames of each register interface as the guest sees them (the host's GICV may be larger), in bytes: base address alignment and size (vgic_check_iorange()). */
+/**
+ * Frames of each register interface as the guest sees them, in bytes: alignment and size (vgic_check_iorange()). The
+ * host's GICV may be larger.
+ */
 const GICV2_ALIGNMENT = 0x1000;
 const GICV3_ALIGNMENT = 0x10000;
 const GICV2_CPU_SIZE = 0x2000;

@@ -4,7 +4,7 @@
 import type { Access } from '../arch/access.ts';
 import type { Ipa } from '../arch/addresses.ts';
 import { describeMemoryType } from '../arch/memory-type.ts';
-import type { GuestAbort } from '../guest/program.ts';
+import type { GuestAbort } from '../guest/operations.ts';
 import type { Recorded } from './events.ts';
 import { livelocks } from './livelock.ts';
 import type {

@@ -1,7 +1,7 @@
 // What a run of a scenario came to, as data: who died of what, which leaves stage 2 got and why, what each device
 // received, what each guest saw, and which expectations held. Everything that reports read is here.
 
-import type { GuestAbort } from '../guest/program.ts';
+import type { GuestAbort } from '../guest/operations.ts';
 import type { Recorded } from './events.ts';
 import type { Simulation } from './simulation.ts';
 import type { MachineState } from './state.ts';

@@ -3,10 +3,11 @@
 
 import { STAGE_1_OFF, STAGE_1_ON } from '../arch/stage1.ts';
 import type { Mappable } from '../guest/mapping.ts';
-import type { GuestOp, GuestProgram, OpResult } from '../guest/program.ts';
+import type { GuestOp, OpResult } from '../guest/operations.ts';
+import type { GuestProgram } from '../guest/program.ts';
 import { createCpu } from '../guest/program.ts';
 import type { VmmCall } from '../host/calls.ts';
-import type { Recorded } from './events.ts';
+import type { MachineEvent } from './events.ts';
 import { livelocks, livelocksForEver } from './livelock.ts';
 import type { Collector } from './report-collect.ts';
 import type { PlacedRegion } from './scenario-setup.ts';
@@ -52,7 +53,7 @@ export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram)
   let ended = false;
   let released = 0;
   // Whatever anybody else did since may have changed what the instruction meets.
-  const isEndless = (held: Recorded): boolean =>
+  const isEndless = (held: MachineEvent): boolean =>
     livelocks(held) && (simulation.length === released || livelocksForEver(held));
   return {
     id: vcpu,

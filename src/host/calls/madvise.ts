@@ -93,14 +93,14 @@ function poison(work: Work, vma: Vma, start: number, end: number): void {
   const huge = levelSize(granule, PMD);
   for (let page = start - (start % unit); page < end; page += unit) {
     if (faultIn(work, vma, page, true).kind === 'error') continue;
-    const { level } = work.vm.memory.walk(page);
+    const { level } = hostPages(work).memory.walk(page);
     if (vma.backing.kind !== 'hugetlb' && level === PMD) {
       const window = page - (page % huge);
       notifyUnmap(work, window, window + huge, 'huge-page-split');
       splitHugeEntry(work, window);
     }
     notifyUnmap(work, page, page + unit, 'memory-failure');
-    const at = work.vm.memory.walk(page).level;
+    const at = hostPages(work).memory.walk(page).level;
     const count = unit / levelSize(granule, at);
     const pte: HostPte = { kind: 'poisoned' };
     const hva = page as Hva;
