@@ -62,7 +62,7 @@ export function mapPages(simulation: Simulation, vm: number, count: number): voi
   const pages = { vm, hva: hva(HOST), level: 3, count, pte, allocated: 0 } as const;
   simulation.dispatch({ type: 'host-pages-set', ...pages });
   const attributes = leafAttributes(true, { write: true, exec: false, type: 'normal' });
-  simulation.dispatch({ type: 'stage2-split', vm, ipa: ipa(RAM), count, pa, attributes });
+  simulation.dispatch({ type: 'stage2-split', vm, ipa: ipa(RAM), level: 3, count, pa, attributes });
 }
 
 /** One store to each page of a range, by the only vCPU of a VM. */

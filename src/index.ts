@@ -41,7 +41,10 @@ export {
   normalWriteThrough,
   writeCombining,
 } from './guest/mapping.ts';
-export type { Cpu, GuestAbort, GuestProgram, OpResult, Signal } from './guest/program.ts';
+export type { GuestAbort, OpResult } from './guest/operations.ts';
+export type { Cpu, GuestProgram, Signal } from './guest/program.ts';
+export type { TableMapping, TablePlan, TablesInput } from './guest/table-plan.ts';
+export { stage1Tables } from './guest/table-plan.ts';
 export type { Because } from './host/because.ts';
 export { BECAUSE } from './host/because.ts';
 export type { KernelFeatures } from './host/kernel-features.ts';

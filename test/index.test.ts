@@ -72,6 +72,7 @@ describe('the API', () => {
         "scenario",
         "shrink",
         "stage1FromMair",
+        "stage1Tables",
         "stage2Geometry",
         "sysfsPci",
         "timelineOf",

@@ -38,13 +38,17 @@ export interface Access {
   /** Bytes; for DC and IC the line or block. */
   readonly size: number;
   readonly va: Va;
-  /** Output of stage 1; null if stage 1 itself refuses the access. */
+  /** Output of stage 1; null if stage 1 itself refuses the access, or is still to be walked. */
   readonly ipa: Ipa | null;
+  /** The guest's own tables are walked for it: `ipa` and `stage1` follow from them. */
+  readonly byVa?: true;
   /** Stage-1 attributes; null where stage 1 is off (SCTLR_EL1.M = 0). */
   readonly stage1: Stage1Field | null;
   /** Syndrome bits of the instruction; null for fetches and walks. */
   readonly syndrome: InstructionSyndrome | null;
   readonly walk?: { readonly level: number; readonly purpose: WalkPurpose };
+  /** SCTLR_EL1.EE: the highest byte of the register stands at the lowest address. */
+  readonly bigEndian?: true;
   /** Value stored, at most 8 bytes a register. */
   readonly value?: bigint;
   /** Of SIMD&FP loads and stores: bytes of one element, the lanes of LD1 and ST1, or of the register. */

@@ -22,6 +22,11 @@ const GUEST_WORDS: Readonly<Record<GuestBecause, string>> = {
   'stage1-refuses': "the guest's own stage 1 refuses the access",
   'stage1-address-size': 'stage 1 is off and the address has more bits than the guest has physical addresses',
   'stage1-alignment': 'the memory type of stage 1, or the instruction itself, needs alignment',
+  'stage1-translation': "the guest's tables have no valid descriptor for the address",
+  'stage1-access-flag': 'the access flag of the leaf is clear and hardware does not set it (TCR_EL1.HA)',
+  'stage1-permission': 'AP or PXN of the leaf, or of a table above it, forbids the access',
+  'stage1-output-size': 'a descriptor or TTBR0_EL1 holds an address of more bits than TCR_EL1.IPS',
+  'stage1-table-unknown': 'the walk read memory into which the program stored without giving a value',
   'monitor-clear': 'a store-exclusive without an armed monitor stores nothing',
   'prefetch-never-faults': 'PRFM never faults',
   'exclusive-unsupported': 'exclusives to this memory type may fault, with FSC 0b110101 (DDI0487 B2.2.6)',
@@ -30,9 +35,15 @@ const GUEST_WORDS: Readonly<Record<GuestBecause, string>> = {
   'maintenance-is-a-no-op': 'this processor treats cache maintenance by address as a no-op',
 };
 
+/** Rules of a run's report. */
+const RUN_WORDS = {
+  'fault-repeats': 'the host answers the fault, nothing changes, and the instruction faults again',
+};
+
 const WORDS: ReadonlyMap<string, string> = new Map([
   ...Object.entries(COMBINE_WORDS),
   ...Object.entries(GUEST_WORDS),
+  ...Object.entries(RUN_WORDS),
   ...Object.entries(BECAUSE),
 ]);
 

@@ -143,6 +143,8 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
       return { text: 'KVM_EXIT_ARM_SEA', tone: 'bad' };
     case 'serror-injected':
       return { text: `SError from the host${esr}`, tone: 'bad' };
+    case 'livelocked':
+      return { text: `${access.faults.length} times the same fault, no end`, tone: 'bad' };
     case null:
       return { text: 'never completed', tone: 'bad' };
   }

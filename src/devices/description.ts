@@ -31,6 +31,8 @@ export interface Region {
   readonly cacheable: boolean;
   /** vfio-pci core maps it, which sets VM_ALLOW_ANY_UNCACHED; a variant driver's own mmap does not. */
   readonly mappedBy: 'core' | 'variant';
+  /** RAM that the kernel maps (pfn_is_map_memory): a carve-out, or a buffer of another driver. */
+  readonly ram?: true;
 }
 
 interface Named {

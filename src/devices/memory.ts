@@ -1,10 +1,10 @@
-// Plain memory of a device, such as a frame buffer: a sparse persistent array of bytes, so that a snapshot of
-// a region of many GiB costs what was written. Bytes that nobody wrote are 0.
+// Plain memory of a device, such as a frame buffer, or of the host: a sparse persistent array of bytes, so that a
+// snapshot of a region of many GiB costs what was written. Bytes that nobody wrote are 0.
 
 import { TranslationTable } from '../arch/translation-table.ts';
 
-/** 64 bytes, the size of a gathered write, so that one store copies one line and not a page. */
-type Line = readonly number[];
+/** 64 bytes, the size of a gathered write, so that one store copies one line; null for a byte that is not known. */
+type Line = readonly (number | null)[];
 
 /** Lines of 4 KiB; null for a line that nobody wrote. */
 type Page = readonly (Line | null)[];
@@ -23,16 +23,21 @@ export const EMPTY_MEMORY: DeviceMemory = TranslationTable.empty<Page>({
   inputBits: 48,
 });
 
-/** `size` bytes from `offset`, ascending. */
-export function readMemory(memory: DeviceMemory, offset: number, size: number): number[] {
+/** `size` bytes from `offset`, ascending; null for those that are not known. */
+export function readMemory(memory: DeviceMemory, offset: number, size: number): (number | null)[] {
   return Array.from({ length: size }, (_, index) => {
     const at = offset + index;
-    return memory.walk(at).leaf?.[Math.floor((at % PAGE) / LINE)]?.[at % LINE] ?? 0;
+    const line = memory.walk(at).leaf?.[Math.floor((at % PAGE) / LINE)] ?? ZERO_LINE;
+    return line[at % LINE] ?? null;
   });
 }
 
 /** The memory with `bytes` at `offset`. */
-export function writeMemory(memory: DeviceMemory, offset: number, bytes: readonly number[]): DeviceMemory {
+export function writeMemory(
+  memory: DeviceMemory,
+  offset: number,
+  bytes: readonly (number | null)[],
+): DeviceMemory {
   let next = memory;
   for (let done = 0; done < bytes.length; ) {
     const at = offset + done;

@@ -15,6 +15,8 @@ export interface PfnmapBacking {
   readonly pa: Pa;
   readonly allowAnyUncached: boolean;
   readonly cacheable: boolean;
+  /** Only where it is so. */
+  readonly ram?: true;
   readonly fileOffset: number;
 }
 
@@ -92,6 +94,7 @@ export function mmapRegion(
     // A variant driver's own mmap sets no flag (nvgrace_gpu_mmap).
     allowAnyUncached: isVfioPci && host.vfioPciAllowsAnyUncached && region.mappedBy === 'core',
     cacheable: region.cacheable,
+    ...(region.ram === true ? { ram: true } : {}),
     fileOffset: fileOffset(device, region, base, offset),
   };
   return { kind: 'mapped', backing };

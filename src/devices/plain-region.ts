@@ -17,7 +17,9 @@ export function readPiece(region: Region, state: RegionState, piece: RegionPiece
   const { register, offset, size } = piece;
   const zeros = (): number[] => Array.from({ length: size }, () => 0);
   if (register === null)
-    return region.unlisted === 'bytes' ? readMemory(state.memory, offset, size) : zeros();
+    return region.unlisted === 'bytes'
+      ? readMemory(state.memory, offset, size).map((byte) => byte ?? 0)
+      : zeros();
   if (!answers(piece) || register.access === 'WO') return zeros();
   const from = offset - register.offset;
   return bytesOfValue(valueIn(state, register), register.width).slice(from, from + size);

@@ -36,6 +36,8 @@ export interface RegionInput {
   readonly cacheable?: boolean;
   /** Places that take entries by combined writes. */
   readonly pushBuffers?: readonly PushBufferInput[];
+  /** Host RAM that the kernel maps, reached through a PFNMAP mapping: KVM takes it as Normal. */
+  readonly ram?: boolean;
 }
 
 export interface BarInput extends RegionInput {
@@ -234,6 +236,7 @@ function regionFrom(device: string, input: RegionInput & { readonly name: string
     pushBuffers: pushBuffersOf(pushBuffers, size, where),
     cacheable,
     mappedBy: 'core',
+    ...(input.ram === true ? { ram: true } : {}),
   };
 }
 

@@ -5,7 +5,6 @@
 import type { Access } from '../arch/access.ts';
 import { isAcquire, isCacheMaintenance, isRelease, isStage1Walk, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
-import { encodeAbort } from '../arch/esr.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
 import { alignmentFault, alignmentOf, permits } from '../arch/permits.ts';
 import type { Shareability } from '../arch/shareability.ts';
@@ -23,10 +22,14 @@ import { externalAbort } from './external-abort.ts';
 import type { Stage2Regime } from './mmu.ts';
 import { faultOf, translateStage2 } from './mmu.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
+import type { RamContents } from './ram.ts';
+import { accessRam } from './ram.ts';
 import { registerValue } from './register-value.ts';
 import { boundsOf, speculativeRead } from './speculation.ts';
+import { stage1Esr } from './stage1-fault.ts';
 import type { VcpuState } from './state.ts';
 import { overdue, overlapping, withoutLines } from './store-buffer.ts';
+import { beginWalk, descriptorRead, descriptorUpdated, walkUnderWay } from './walk.ts';
 
 /** What a vCPU reacts to besides its own events: words of the host, and answers of devices and the VMM. */
 export type GuestInput =
@@ -38,7 +41,11 @@ export type GuestInput =
           | 'access-translated'
           | 'barrier-executed'
           | 'program-ended'
-          | 'bus-error-reported';
+          | 'bus-error-reported'
+          | 'stage1-walk-stepped'
+          | 'stage1-descriptor-read'
+          | 'stage1-descriptor-updated'
+          | 'stage1-translated';
       }
     >
   | { readonly type: 'guest-reentered' | 'instruction-skipped'; readonly vm: number; readonly vcpu: number }
@@ -56,6 +63,10 @@ export const GUEST_HEARS = [
   'access-translated',
   'barrier-executed',
   'program-ended',
+  'stage1-walk-stepped',
+  'stage1-descriptor-read',
+  'stage1-descriptor-updated',
+  'stage1-translated',
   'guest-reentered',
   'instruction-skipped',
   'run-failed',
@@ -70,6 +81,8 @@ export interface GuestRegime extends Stage2Regime {
   readonly interconnect: readonly PaRange[];
   /** Somebody else could see in which order stores to different places arrive; nobody if absent. */
   readonly isObserved?: boolean;
+  /** What RAM holds; null where nobody keeps it. */
+  readonly ram?: RamContents | null;
   /** Who takes the choices that memory types leave; a typical processor if absent. */
   readonly choose?: Choose;
 }
@@ -105,6 +118,13 @@ function goOn(
       return inOrder(vcpu, id, regime, access);
     case 'bus-error-reported':
       return input.access === access.id ? externalAbort(vcpu, id, access) : [];
+    case 'stage1-translated':
+      return issue(vcpu, id, regime, access);
+    case 'stage1-walk-stepped':
+      return access.ipa === null ? [] : throughStage2(vcpu, id, regime, access, access.ipa);
+    case 'stage1-descriptor-read':
+    case 'stage1-descriptor-updated':
+      return walked(vcpu, id, regime, input);
     case 'guest-reentered':
       return retry(vcpu, id, regime, access);
     case 'instruction-skipped':
@@ -115,6 +135,18 @@ function goOn(
     case 'transaction-answered':
       return input.access === access.id ? continueAccess(vcpu, id) : [];
   }
+}
+
+type DescriptorInput = Extract<
+  GuestInput,
+  { readonly type: 'stage1-descriptor-read' | 'stage1-descriptor-updated' }
+>;
+
+function walked(vcpu: VcpuState, id: number, regime: GuestRegime, input: DescriptorInput): GuestEvent[] {
+  const walk = walkUnderWay(vcpu);
+  if (walk === null) return [];
+  if (input.type === 'stage1-descriptor-updated') return descriptorUpdated(vcpu, id, walk);
+  return descriptorRead(vcpu, id, walk, input.descriptor, regime.cpu.hardwareAccessFlag);
 }
 
 /** DMB and DSB drain; DGH only says that merging across it is not worth waiting for (DDI0487 C6.2 DGH). */
@@ -151,6 +183,11 @@ function inOrder(vcpu: VcpuState, id: number, regime: GuestRegime, access: Acces
 }
 
 function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
+  if (access.byVa === true) {
+    const nothing = makesNoAccess(vcpu, regime, access);
+    if (nothing !== null) return [completed(vcpu, id, access, { because: nothing })];
+    return beginWalk(vcpu, id, access);
+  }
   const refusal = stage1Refusal(vcpu, regime, access);
   if (refusal !== null) {
     return [{ type: 'stage1-faulted', vm: vcpu.vm, vcpu: id, access: access.id, far: access.va, ...refusal }];
@@ -164,6 +201,13 @@ function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access)
 /** A retried STXR finds its monitor cleared by the abort: it makes no access (measured rule 7). */
 function retry(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
   if (access.kind === 'exclusive-store') return [completed(vcpu, id, access, { because: 'monitor-clear' })];
+  const walk = walkUnderWay(vcpu);
+  if (walk !== null) {
+    const exclusive = walk.of.kind === 'exclusive-store';
+    return exclusive
+      ? [completed(vcpu, id, walk.of, { because: 'monitor-clear' })]
+      : beginWalk(vcpu, id, walk.of);
+  }
   return access.ipa === null ? [] : throughStage2(vcpu, id, regime, access, access.ipa);
 }
 
@@ -177,6 +221,9 @@ function throughStage2(
   const result = translateStage2(regime, vcpu.stage1, access, address);
   const { vm } = vcpu;
   if (result.kind === 'faulted') {
+    const walk = walkUnderWay(vcpu);
+    if (walk?.of.kind === 'prefetch')
+      return [completed(vcpu, id, walk.of, { because: 'prefetch-never-faults' })];
     return [{ type: 'stage2-faulted', vm, vcpu: id, access, attempt: vcpu.attempts, fault: result.fault }];
   }
   const { pa, level, combined } = result;
@@ -184,7 +231,7 @@ function throughStage2(
   const route = routeOf(regime, pa);
   const done =
     route === undefined
-      ? [completed(vcpu, id, access, { translation })]
+      ? accessRam(vcpu, id, regime.ram ?? null, access, translation)
       : (unsupportedExclusive(vcpu, id, regime, access, translation, address) ??
         toDevice(vcpu, id, regime, access, translation, route));
   return result.setsAccessFlag ? [{ type: 'access-flag-set', vm, vcpu: id, ipa: address }, ...done] : done;
@@ -280,15 +327,6 @@ function stage1Refusal(
   const fault = alignmentFault({ access: at, stage1: type, combined: type });
   if (fault === null) return null;
   return { esr: stage1Esr(access, { kind: 'alignment' }), because: 'stage1-alignment' };
-}
-
-/** ESR_EL1 of a fault taken from EL1: no syndrome but WnR and CM. */
-function stage1Esr(access: Access, status: Parameters<typeof encodeAbort>[0]['status']): number {
-  const fromLowerEl = false;
-  if (access.kind === 'fetch') return encodeAbort({ kind: 'instruction-abort', status, fromLowerEl });
-  const { wnr = false, cm = false } = access.syndrome ?? {};
-  const syndrome = { isv: false, sas: 0, sse: false, srt: 0, sf: false, ar: false, wnr, cm } as const;
-  return encodeAbort({ kind: 'data-abort', status, fromLowerEl, syndrome });
 }
 
 /** Instructions that end without any memory access. */

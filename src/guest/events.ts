@@ -10,6 +10,7 @@ import type { Transaction } from '../arch/transaction.ts';
 import type { Plan } from './plan.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
 import type { BufferedStore } from './store-buffer.ts';
+import type { Walk } from './walk-state.ts';
 
 interface OfVcpu {
   readonly vm: number;
@@ -24,6 +25,16 @@ export type GuestBecause =
   | 'stage1-address-size'
   /** A memory type of stage 1, or the instruction itself, needs alignment. */
   | 'stage1-alignment'
+  /** The walk of the guest's tables ended at an invalid descriptor, or beyond the range of TTBR0_EL1. */
+  | 'stage1-translation'
+  /** The leaf's access flag is clear and hardware does not set it. */
+  | 'stage1-access-flag'
+  /** AP or PXN of the leaf, or of a table above it, forbids the access. */
+  | 'stage1-permission'
+  /** A descriptor, or TTBR0_EL1, holds an address of more bits than TCR_EL1.IPS. */
+  | 'stage1-output-size'
+  /** The walk read memory into which the program stored without giving a value. */
+  | 'stage1-table-unknown'
   /** STXR without an armed exclusive monitor stores nothing. */
   | 'monitor-clear'
   /** PRFM never faults. */
@@ -74,6 +85,19 @@ export type GuestEvent =
   | (OfVcpu & { readonly type: 'vcpu-created'; readonly index: number; readonly stage1: Stage1Regime })
   | (OfVcpu & { readonly type: 'stage1-switched'; readonly stage1: Stage1Regime })
   | (OfVcpu & { readonly type: 'access-issued'; readonly access: Access })
+  /** The walk of stage 1 goes on: `access` reads a descriptor, or writes one whose flags hardware updates. */
+  | (OfVcpu & { readonly type: 'stage1-walk-stepped'; readonly walk: Walk; readonly access: Access })
+  /** That access came through stage 2; `descriptor` null after an update, or where memory is not known. */
+  | (OfVcpu & {
+      readonly type: 'stage1-descriptor-read' | 'stage1-descriptor-updated';
+      readonly access: number;
+      readonly ipa: Ipa;
+      readonly level: Level;
+      readonly descriptor: bigint | null;
+      readonly translation: Translation;
+    })
+  /** The walk is done: the access has its IPA and attributes. */
+  | (OfVcpu & { readonly type: 'stage1-translated'; readonly access: Access })
   /**
    * An exception to EL1 in which stage 2 has no part; `esr` null where the input says only that stage 1
    * refuses.
@@ -115,6 +139,12 @@ export type GuestEvent =
       readonly type: 'transaction-issued';
       readonly transaction: Transaction;
       readonly because: TransactionBecause;
+    })
+  /** A store reached RAM. `bytes` ascending, null where the program gave no value. */
+  | (OfVcpu & {
+      readonly type: 'ram-written';
+      readonly pa: Pa;
+      readonly bytes: readonly (number | null)[];
     })
   /** A store, or the part of it that falls into one line, entered the store buffer. */
   | (OfVcpu & {

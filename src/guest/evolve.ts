@@ -52,6 +52,7 @@ export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuS
     stage1,
     pending: null,
     attempts: 0,
+    walk: null,
     monitor: false,
     waiting: null,
     storeBuffer: EMPTY_STORE_BUFFER,
@@ -68,6 +69,16 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       vcpu.pending = event.access;
       vcpu.attempts = 0;
       return;
+    case 'stage1-walk-stepped':
+      vcpu.walk = event.walk;
+      vcpu.pending = event.access;
+      vcpu.waiting = null;
+      return;
+    case 'stage1-translated':
+      vcpu.walk = null;
+      vcpu.pending = event.access;
+      vcpu.waiting = null;
+      return;
     case 'stage2-faulted':
       // An exception taken to EL2 clears the local monitor (measured rule 7).
       vcpu.attempts += 1;
@@ -78,8 +89,7 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       if (vcpu.pending?.kind === 'exclusive-load' && event.translation !== null) vcpu.monitor = true;
       if (vcpu.pending?.kind === 'exclusive-store') vcpu.monitor = false;
       if (event.translation !== null && vcpu.heldReads.length > 0) dropUsed(vcpu, event);
-      vcpu.pending = null;
-      vcpu.waiting = null;
+      ended(vcpu);
       return;
     case 'access-translated': {
       const { translation, accessPlan: plan } = event;
@@ -106,8 +116,7 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
     case 'nisv-exited':
     case 'sea-exited':
     case 'serror-injected':
-      vcpu.pending = null;
-      vcpu.waiting = null;
+      ended(vcpu);
       return;
     default:
       evolveStoreBuffer(vcpu, event);
@@ -135,6 +144,12 @@ function dropUsed(vcpu: VcpuState, event: GuestEvent & { type: 'access-completed
   if (!isWrite(pending.kind) && event.because !== 'earlier-read-answers') return;
   const { pa, size } = extentOf(pending, event.translation.pa, event.translation.combined.type);
   vcpu.heldReads = withoutBytes(heldReads, pa, size);
+}
+
+function ended(vcpu: VcpuState): void {
+  vcpu.pending = null;
+  vcpu.walk = null;
+  vcpu.waiting = null;
 }
 
 function evolveStoreBuffer(vcpu: VcpuState, event: VcpuInput): void {

@@ -17,16 +17,18 @@ export interface LoadOptions {
   /** Bytes; 16 is one vector register. 8 unless given. */
   readonly size?: 1 | 2 | 4 | 8 | 16;
   readonly form?: InstructionForm;
-  /** LDRSB, LDRSH, LDRSW: sign-extended to 64 bits. */
+  /** LDRSB, LDRSH, LDRSW: sign-extended to the width of the register. */
   readonly signed?: boolean;
+  /** Width of the register of a signed load: 32 is Wt. 64 unless given. */
+  readonly registerBits?: 32 | 64;
   /** The address was computed from what an earlier load gave: no read made before that load answers this one. */
   readonly dependent?: boolean;
   /** Number of the general register, 0 to 31; 31 is XZR. 0 unless given. */
   readonly register?: number;
 }
 
-export interface StoreOptions extends Omit<LoadOptions, 'signed' | 'dependent'> {
-  /** What is stored, unsigned; unknown to device and reports unless given. */
+export interface StoreOptions extends Omit<LoadOptions, 'signed' | 'registerBits' | 'dependent'> {
+  /** What is stored, unsigned; unknown to device and reports unless given. XZR stores 0. */
   readonly value?: bigint;
 }
 
@@ -55,6 +57,7 @@ export interface BurstOptions {
 /** Block of DC ZVA (DCZID_EL0.BS = 4) and line of the other DC and IC operations (CTR_EL0), in bytes. */
 export const LINE = 64;
 const INSTRUCTION = 4;
+const XZR = 31;
 /** A vector register. */
 const VECTOR = 16;
 /** Smallest page of stage 1: an access that crosses it has two translations. */
@@ -64,21 +67,21 @@ const PAGE = 4096;
 export function ahead(at: GuestAddress, bytes: number): GuestAddress {
   return {
     va: (at.va + bytes) as GuestAddress['va'],
-    ipa: (at.ipa + bytes) as GuestAddress['ipa'],
+    ipa: at.ipa === null ? null : ((at.ipa + bytes) as GuestAddress['ipa']),
     stage1: at.stage1,
     room: at.room - bytes,
   };
 }
 
 export function loadOf(at: GuestAddress, options: LoadOptions): Omit<Access, 'id'> {
-  const { size = 8, signed = false, dependent } = options;
-  const access = accessOf(at, 'read', size, { ...syndromeOf(size, options, signed), wnr: false });
+  const { size = 8, dependent } = options;
+  const access = accessOf(at, 'read', size, { ...syndromeOf(size, options), wnr: false });
   return { ...access, ...elementOf(size, options), ...(dependent === true ? { dependent } : {}) };
 }
 
 export function storeOf(at: GuestAddress, options: StoreOptions): Omit<Access, 'id'> {
-  const { size = 8, value } = options;
-  const access = accessOf(at, 'write', size, { ...syndromeOf(size, options, false), wnr: true }, value);
+  const { size = 8, value = options.register === XZR ? 0n : undefined } = options;
+  const access = accessOf(at, 'write', size, { ...syndromeOf(size, options), wnr: true }, value);
   return { ...access, ...elementOf(size, options) };
 }
 
@@ -96,13 +99,21 @@ export function vectorsOf(
 }
 
 /** ISV is 1 for one general register without writeback, acquire and release included. */
-function syndromeOf(size: number, options: LoadOptions, signed: boolean): Partial<InstructionSyndrome> {
+function syndromeOf(size: number, options: LoadOptions): Partial<InstructionSyndrome> {
   const { form = size === 16 ? 'simd' : 'register', register = 0 } = options;
+  const { signed = false, registerBits = 64 } = options;
   if (form !== 'register' && form !== 'acquire-release') return {};
   if (size === 16)
     throw new RangeError(`a ${form} access has at most 8 bytes; 16 need form 'simd' or a pair`);
   const sas = Math.log2(size) as 0 | 1 | 2 | 3;
-  return { isv: true, sas, sse: signed, srt: register, sf: size === 8 || signed, ar: form !== 'register' };
+  return {
+    isv: true,
+    sas,
+    sse: signed,
+    srt: register,
+    sf: size === 8 || (signed && registerBits === 64),
+    ar: form !== 'register',
+  };
 }
 
 /** A stage 1 that maps execute-never refuses the fetch itself. */
@@ -127,6 +138,7 @@ export function accessOf(
     size,
     va,
     ipa,
+    ...(ipa === null ? { byVa: true as const } : {}),
     stage1: at.stage1 === null ? null : { attr: at.stage1.attr, sh: at.stage1.sh },
     syndrome: { ...NO_SYNDROME, ...syndrome },
     ...(isWrite(kind) && value !== undefined ? { value } : {}),

@@ -3,6 +3,7 @@
 
 import type { Stage1Field } from '../arch/access.ts';
 import type { Ipa, Va } from '../arch/addresses.ts';
+import { va } from '../arch/addresses.ts';
 
 /** How stage 1 maps a region: the MAIR_EL1 byte and SH field of its leaves, and whether they may be executed. */
 export interface Stage1Attribute extends Stage1Field {
@@ -59,8 +60,9 @@ export interface Mappable {
 /** One address of a mapping, as an instruction uses it. */
 export interface GuestAddress {
   readonly va: Va;
-  readonly ipa: Ipa;
-  /** Null with stage 1 off. */
+  /** Null where the guest's own tables say it. */
+  readonly ipa: Ipa | null;
+  /** Null with stage 1 off, and where the guest's own tables say it. */
   readonly stage1: Stage1Attribute | null;
   /** Bytes from here to the end of the mapping. */
   readonly room: number;
@@ -99,6 +101,13 @@ export function createVaSpace(): VaSpace {
       return mappingOf(target, va, stage1);
     },
   };
+}
+
+/** A virtual address that the guest's own tables translate. @throws RangeError outside 0 to 2^48 - 1 */
+export function walkedAddress(address: number): GuestAddress {
+  if (!Number.isSafeInteger(address) || address < 0 || address >= 2 ** 48)
+    throw new RangeError(`virtual address ${address} is not a whole number below 2^48`);
+  return { va: va(address), ipa: null, stage1: null, room: 2 ** 48 - address };
 }
 
 /** The target with stage 1 off: the virtual address is the IPA. */

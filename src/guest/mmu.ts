@@ -11,6 +11,7 @@ import { encodeAbort, NO_SYNDROME } from '../arch/esr.ts';
 import type { FaultStatus } from '../arch/fault-status.ts';
 import type { Level, Stage2Geometry } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
+import { NORMAL_NC } from '../arch/memory-type.ts';
 import { alignmentFault, alignmentOf } from '../arch/permits.ts';
 import type { Stage1Attributes } from '../arch/stage1.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
@@ -23,6 +24,8 @@ export interface Stage2Regime {
   readonly geometry: Stage2Geometry;
   readonly table: TranslationTable<Stage2Leaf>;
   readonly cpu: CpuFeatures;
+  /** HCR_EL2.PTW: a walk of stage 1 through Device memory of stage 2 is a Permission fault; off unless given. */
+  readonly ptw?: boolean;
 }
 
 export type Stage2Result =
@@ -39,7 +42,8 @@ export type Stage2Result =
 /** HPFAR_EL2.FIPA counts units of 4 KiB. */
 const FIPA_UNIT = 4096;
 
-const EXECUTE_NEVER = 2;
+/** XN[1:0] that let EL1 execute: 0b00, and with FEAT_XNX 0b11, EL1 alone. */
+const EL1_EXECUTES: ReadonlySet<number> = new Set([0, 3]);
 
 /** @param address output of stage 1 */
 export function translateStage2(
@@ -58,7 +62,10 @@ export function translateStage2(
     return faulted(access, address, cpu, { kind: 'access-flag', level });
   }
   const both = bothStages(access, stage1, attributes, cpu.fwb);
-  const { combined } = both;
+  const deviceWalk = isStage1Walk(access.kind) && both.combined.type.type === 'Device';
+  if (deviceWalk && regime.ptw === true) return faulted(access, address, cpu, { kind: 'permission', level });
+  // With PTW = 0 such a walk acts as Normal Non-cacheable (DDI0487 D8.6.3).
+  const combined = deviceWalk ? { ...both.combined, type: NORMAL_NC } : both.combined;
   if (cpu.departures.deviceAlignmentFaults && stage2Misaligned(access, both.stage1, combined)) {
     return faulted(access, address, cpu, { kind: 'alignment' });
   }
@@ -76,7 +83,7 @@ function stage2Misaligned(access: Access, first: Stage1Attributes, combined: Com
 
 /** S2AP and XN (DDI0487 D8.4.2): DC IVAC needs write permission, other maintenance read permission. */
 function permitted(access: Access, { read, write, xn }: Stage2Leaf['attributes']): boolean {
-  if (access.kind === 'fetch') return xn !== EXECUTE_NEVER && read;
+  if (access.kind === 'fetch') return EL1_EXECUTES.has(xn) && read;
   return isWrite(access.kind) || access.kind === 'dc-ivac' ? write : read;
 }
 

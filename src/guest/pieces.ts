@@ -10,6 +10,7 @@ import type { MemoryType } from '../arch/memory-type.ts';
 import { permits } from '../arch/permits.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import { bytesOfValue } from '../arch/transaction.ts';
+import { storedValue } from './register-value.ts';
 import type { BufferedStore } from './store-buffer.ts';
 import { byLine, LINE_BYTES } from './store-buffer.ts';
 
@@ -19,8 +20,13 @@ export function extentOf(access: Access, pa: Pa, memoryType: MemoryType): Buffer
     const zeros = Array.from({ length: access.size }, () => 0);
     return { pa: alignDown(pa, access.size), size: access.size, bytes: zeros, memoryType };
   }
-  const known = isWrite(access.kind) && access.value !== undefined;
-  return { pa, size: access.size, bytes: known ? bytesOfValue(access.value, access.size) : null, memoryType };
+  const value = isWrite(access.kind) ? storedValue(access) : null;
+  return {
+    pa,
+    size: access.size,
+    bytes: value === null ? null : bytesOfValue(value, access.size),
+    memoryType,
+  };
 }
 
 /** Bytes of a vector register. */

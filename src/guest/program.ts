@@ -1,42 +1,16 @@
 // Guest programs: generators that yield what a vCPU does next and get back what came of it, so that a guest can act
 // on what it read or on an abort.
 
-import type { Access, AccessKind } from '../arch/access.ts';
+import type { AccessKind } from '../arch/access.ts';
 import type { Barrier } from './events.ts';
 import type { BurstOptions, LoadOptions, PairOptions, StoreOptions, VectorOptions } from './instruction.ts';
 import { accessOf, ahead, fetchOf, LINE, loadOf, storeOf, vectorsOf } from './instruction.ts';
+import type { Stage1 } from './issue.ts';
+import { issue } from './issue.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
-import { createVaSpace, normalWriteBack, physicalMapping } from './mapping.ts';
-
-/** An exception that the guest takes at EL1 instead of the access. */
-export interface GuestAbort {
-  /** ESR_EL1 as the guest reads it, 64 bits; null where only stage 1 itself refuses. */
-  readonly esr: bigint | null;
-  /** FAR_EL1. */
-  readonly far: number;
-  /** Taken by the guest's own stage 1, or injected by the host. */
-  readonly from: 'stage-1' | 'host';
-  readonly because: string;
-}
-
-export interface OpResult {
-  /** What a load put into its register, unsigned; null for all else and where the value is not known. */
-  readonly value: bigint | null;
-  readonly aborted: GuestAbort | null;
-  /** errno of a KVM_RUN that failed here and that the VMM stepped over; null otherwise. */
-  readonly skipped: number | null;
-}
-
-/** What a vCPU does next. */
-export type GuestOp =
-  | { readonly kind: 'access'; readonly access: Omit<Access, 'id'> }
-  | { readonly kind: 'barrier'; readonly barrier: Barrier }
-  /** SCTLR_EL1.M changes. */
-  | { readonly kind: 'stage-1'; readonly on: boolean }
-  | { readonly kind: 'raise' | 'await'; readonly signal: string };
-
-/** A run of operations inside a program: `yield*` it. */
-export type Steps<Result> = Generator<GuestOp, Result, OpResult>;
+import { createVaSpace, normalWriteBack, physicalMapping, walkedAddress } from './mapping.ts';
+import type { GuestOp, OpResult, Steps } from './operations.ts';
+import type { TablePlan } from './table-plan.ts';
 
 export type GuestProgram = (cpu: Cpu) => Steps<void>;
 
@@ -53,6 +27,15 @@ export interface Cpu {
   ioremap(target: Mappable, attribute: Stage1Attribute): Mapping;
   /** The region with stage 1 off: accesses switch SCTLR_EL1.M off, data is Device-nGnRnE. */
   physical(target: Mappable): Mapping;
+  /**
+   * Stores tables with stage 1 off, a doubleword each, then switches to them: what `va` gives is walked from here on.
+   * Stops at the first store that aborts, which is its result.
+   */
+  useTables(plan: TablePlan): Steps<OpResult>;
+  /** SCTLR_EL1.EE for the data of the accesses that follow, and of their walks. */
+  setEndian(order: 'little' | 'big'): void;
+  /** A virtual address that the tables of `useTables` translate; as long as there are none, an IPA. */
+  va(address: number): GuestAddress;
   /** The guest's RAM, `offset` bytes behind its start; Normal Write-Back and executable. */
   ram(offset: number): GuestAddress;
   load(at: GuestAddress, options?: LoadOptions): Steps<OpResult>;
@@ -97,6 +80,9 @@ export interface Cpu {
   await(signal: Signal): Steps<OpResult>;
 }
 
+/** Bytes of a stage-1 descriptor. */
+const DOUBLEWORD = 8;
+
 /**
  * The vCPU that a program is given.
  * @param ram the guest's RAM
@@ -106,7 +92,7 @@ export function createCpu(index: number, ram: Mappable, mapAs: Stage1Attribute |
   const space = createVaSpace();
   const linear = space.map(ram, { ...normalWriteBack, executable: true });
   // Whether stage 1 is on changes only between the accesses of this program.
-  const stage1 = { on: true };
+  const stage1: Stage1 = { on: true, tables: null, own: null, bigEndian: false };
   const simple = (kind: AccessKind, size: number) => (at: GuestAddress) =>
     issue(stage1, accessOf(at, kind, size, { cm: kind !== 'dc-zva', wnr: true }));
   const barrier = (name: Barrier) => () => one({ kind: 'barrier', barrier: name });
@@ -114,6 +100,11 @@ export function createCpu(index: number, ram: Mappable, mapAs: Stage1Attribute |
     index,
     ioremap: (target, attribute) => space.map(target, mapAs ?? attribute),
     physical: physicalMapping,
+    useTables: (plan) => useTables(stage1, plan),
+    va: walkedAddress,
+    setEndian(order) {
+      stage1.bigEndian = order === 'big';
+    },
     ram: (offset) => linear.at(offset),
     load: (at, options = {}) => issue(stage1, loadOf(at, options)),
     store: (at, options = {}) => issue(stage1, storeOf(at, options)),
@@ -148,17 +139,18 @@ function* one(op: GuestOp): Steps<OpResult> {
   return yield op;
 }
 
-/** The access, after the switch of stage 1 that its address calls for. */
-function* issue(stage1: { on: boolean }, access: Omit<Access, 'id'>): Steps<OpResult> {
-  const on = access.stage1 !== null;
-  if (stage1.on !== on) {
-    stage1.on = on;
-    yield { kind: 'stage-1', on };
+function* useTables(stage1: Stage1, { tables, stores }: TablePlan): Steps<OpResult> {
+  let result: OpResult = { value: null, aborted: null, skipped: null };
+  for (const { ipa, value } of stores) {
+    const at = { va: ipa as number as GuestAddress['va'], ipa, stage1: null, room: DOUBLEWORD };
+    result = yield* issue(stage1, storeOf(at, { size: DOUBLEWORD, value }));
+    if (result.aborted !== null || result.skipped !== null) return result;
   }
-  return yield { kind: 'access', access };
+  stage1.own = tables;
+  return result;
 }
 
-function* burst(stage1: { on: boolean }, at: GuestAddress, options: BurstOptions): Steps<OpResult> {
+function* burst(stage1: Stage1, at: GuestAddress, options: BurstOptions): Steps<OpResult> {
   const { count, size = 8, value } = options;
   let result: OpResult = { value: null, aborted: null, skipped: null };
   for (let index = 0; index < count && result.aborted === null; index++) {
@@ -169,7 +161,7 @@ function* burst(stage1: { on: boolean }, at: GuestAddress, options: BurstOptions
 }
 
 function* loadBurst(
-  stage1: { on: boolean },
+  stage1: Stage1,
   at: GuestAddress,
   { count, size = 8 }: Omit<BurstOptions, 'value'>,
 ): Steps<OpResult> {

@@ -6,6 +6,7 @@ import type { HeldRead } from './held-reads.ts';
 import type { Plan } from './plan.ts';
 import type { Stage1Regime } from './stage1-regime.ts';
 import type { StoreBuffer } from './store-buffer.ts';
+import type { Walk } from './walk-state.ts';
 
 export type { Stage1Regime };
 
@@ -28,6 +29,8 @@ export interface VcpuState {
   pending: Access | null;
   /** Stage-2 faults that the pending access took. */
   attempts: number;
+  /** Null while no table of the guest is walked. */
+  walk: Walk | null;
   /** Local exclusive monitor (DDI0487 B2.12). */
   monitor: boolean;
   /** Null while the pending access waits for no device. */

@@ -4,10 +4,12 @@
 import { isCacheMaintenance, isInstructionAbort, isStage1Walk } from '../arch/access.ts';
 import type { Ipa } from '../arch/addresses.ts';
 import type { FaultInput } from './events.ts';
+import { gmemAbort } from './gmem-abort.ts';
 import { FSC_ADDRESS_SIZE, injectAbort, isExecFault } from './inject.ts';
 import { ioMemAbort } from './io-mem-abort.ts';
 import { slotAt } from './memslot.ts';
 import { userMemAbort } from './user-mem-abort.ts';
+import { performCpuifAccess } from './vgic.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';
 
@@ -30,6 +32,7 @@ const EXTERNAL: ReadonlySet<string> = new Set([
 const FIPA_UNIT = 4096;
 
 export function handleGuestAbort(work: Work, input: FaultInput): void {
+  if (performCpuifAccess(work, input)) return;
   const { status, ipa } = input.fault;
   if (EXTERNAL.has(status.kind)) {
     const type = work.host.features.seaExit ? 'sea-exited' : 'serror-injected';
@@ -63,7 +66,8 @@ export function handleGuestAbort(work: Work, input: FaultInput): void {
     emit(work, { type: 'guest-reentered', vm: work.id, vcpu: input.vcpu, because: 'access-flag' });
     return;
   }
-  userMemAbort(work, input, slot, isWrite);
+  if (slot.guestMemfd === true) gmemAbort(work, input, slot);
+  else userMemAbort(work, input, slot, isWrite);
 }
 
 /** Beyond the host's IPA limit an address size fault, beyond the VM's IPA size an external abort; FAR is the IPA. */

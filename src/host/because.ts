@@ -4,11 +4,17 @@
 export const BECAUSE = {
   // What a leaf is and why.
   ram: 'the page is RAM: Normal, forced write-back with FEAT_S2FWB',
+  'pfn-is-map-memory': 'the VMA is VM_PFNMAP, but its page is RAM that the kernel maps: Normal',
   'vma-allows-any-uncached': 'the VMA carries VM_ALLOW_ANY_UNCACHED, so KVM maps Normal-NC',
   'device-pfn-without-flag': 'not RAM, and the VMA lacks VM_ALLOW_ANY_UNCACHED: Device-nGnRE',
   'kernel-before-normal-nc': 'this kernel maps every page that is not RAM as Device-nGnRE',
   'gicv-is-a-shared-peripheral': 'GICV is mapped by the kernel itself, always Device-nGnRE',
   'what-if-gicv-normal-nc': 'what no kernel does, supposed here: GICV is mapped Normal-NC',
+  'gicv-emulated-by-hyp':
+    'GICV is no whole page of the host: the hypervisor performs the access (vgic_v2_cpuif_trap)',
+  'gicv-access-is-no-word':
+    'the hypervisor performs aligned words of GICV only: the access is skipped, an SError follows',
+  'guest-memfd': 'the page comes from guest_memfd: Normal, one page at a time',
   'cacheable-pfnmap': 'a cacheable PFNMAP mapping on a host with FWB and DIC: Normal',
   'erratum-nc-to-ngnre': 'the NC to nGnRE erratum workaround ignores VM_ALLOW_ANY_UNCACHED',
   'change-pte-maps-read-only': 'the change_pte notifier maps the copied page read-only',
@@ -41,6 +47,7 @@ export const BECAUSE = {
   'cache-maintenance-without-slot': 'cache maintenance where no memslot is is skipped',
   'no-vma': 'no VMA covers the hva of the slot',
   'vma-protection': 'the protection of the VMA forbids the access',
+  hwpoison: 'the page had a memory error (HWPoison): the vCPU thread gets SIGBUS, KVM_RUN ends with EINTR',
   'device-memory-disabled':
     'the PCI command register has memory decoding off: the VFIO fault handler raises SIGBUS',
   'device-in-d3hot': 'the PCI function is in D3hot: the VFIO fault handler raises SIGBUS',
@@ -58,6 +65,7 @@ export const BECAUSE = {
   'block-replaced-by-table': 'a page takes the place of a block',
   'table-replaced-by-block': 'a block takes the place of a table of pages',
   // Why the host invalidates.
+  'memory-failure': 'memory_failure() takes the page away',
   'copy-on-write': 'the host copies the page',
   'huge-page-split': 'the host splits a huge page',
   'vma-split': 'splitting a VMA splits the huge page around the cut',

@@ -27,7 +27,8 @@ export type VmmCall =
       readonly kind: 'madvise';
       readonly hva: Hva;
       readonly size: number;
-      readonly advice: 'dontneed' | 'pageout';
+      /** `hwpoison` injects a memory error (MADV_HWPOISON), as hardware reports one. */
+      readonly advice: 'dontneed' | 'pageout' | 'hwpoison';
       readonly reclaim: readonly Reclaimed[];
     }
   /** Loads or stores of the VMM itself; with `stride` one store each so many bytes. */
@@ -42,6 +43,8 @@ export type VmmCall =
       readonly hva: Hva;
       readonly readonly: boolean;
       readonly logDirty: boolean;
+      /** KVM_MEM_GUEST_MEMFD, of KVM_SET_USER_MEMORY_REGION2. */
+      readonly guestMemfd?: true;
     }
   | { readonly kind: 'create-vgic'; readonly vgic: Vgic }
   | { readonly kind: 'enable-cap'; readonly cap: string; readonly argument: number }

@@ -59,6 +59,8 @@ export type HostEvent =
       readonly gicv: { readonly pa: Pa; readonly size: number } | null;
       /** What the host bridge makes of an Unsupported Request; `contained` unless given. */
       readonly pcieErrors?: PcieErrors;
+      /** Stores with a value can be read back from RAM, by loads and by walks of tables. */
+      readonly ramContents?: true;
     }
   | (OfVm & {
       readonly type: 'vm-created';
@@ -129,10 +131,11 @@ export type HostEvent =
       readonly tlbi: Tlbi;
       readonly because: Because;
     })
-  /** Eager splitting: a block that was broken is a table of pages now, the first at `pa`. */
+  /** Eager splitting: a block that was broken is a table of `count` leaves of `level` now, the first at `pa`. */
   | (OfVm & {
       readonly type: 'stage2-split';
       readonly ipa: Ipa;
+      readonly level: Level;
       readonly count: number;
       readonly pa: Pa;
       readonly attributes: LeafAttributes;
@@ -196,6 +199,13 @@ export type HostEvent =
   | (OfVcpu & { readonly type: 'sea-exited' | 'serror-injected'; readonly because: Because })
   /** An error that firmware takes for fatal: the host and all its VMs are gone. */
   | (OfVcpu & { readonly type: 'host-panicked'; readonly log: string; readonly because: Because })
+  /** SIGBUS with BUS_MCEERR_AR for the vCPU thread: si_addr and si_addr_lsb. */
+  | (OfVcpu & {
+      readonly type: 'sigbus-sent';
+      readonly hva: Hva;
+      readonly lsb: number;
+      readonly because: Because;
+    })
   | (OfVcpu & { readonly type: 'nisv-exited'; readonly gpa: Ipa; readonly because: Because })
   | (OfVcpu & {
       readonly type: 'run-failed';

@@ -135,9 +135,9 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
       return;
     case 'stage2-split':
       for (let page = 0; page < event.count; page++) {
-        const offset = page * vm.geometry.granule;
+        const offset = page * levelSize(vm.geometry.granule, event.level);
         const leaf = { outputAddress: (event.pa + offset) as Pa, attributes: event.attributes };
-        vm.table = vm.table.withLeaf(event.ipa + offset, 3, leaf);
+        vm.table = vm.table.withLeaf(event.ipa + offset, event.level, leaf);
       }
       return;
     case 'stage2-broken':

@@ -12,6 +12,8 @@ export type HostPte =
   /** The shared zero page, or at the PMD level the huge zero page. */
   | { readonly kind: 'zero' }
   | { readonly kind: 'swapped' }
+  /** Taken away by memory_failure(): whoever touches it gets SIGBUS. */
+  | { readonly kind: 'poisoned' }
   /** pte_none() in a PTE table that exists. */
   | { readonly kind: 'none' };
 

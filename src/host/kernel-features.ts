@@ -50,10 +50,14 @@ export interface KernelFeatures {
   readonly swapInWritable: boolean;
   /** Cacheable PFNMAP mappings, KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED. Linux 6.17. */
   readonly cacheablePfnmap: boolean;
+  /** KVM_MEM_GUEST_MEMFD with mmap, gmem_abort(). Linux 6.18. */
+  readonly guestMemfd: boolean;
   /** KVM_EXIT_ARM_SEA. Linux 6.19, ad9c62bd8946. */
   readonly seaExit: boolean;
   /** Any fault on a stage-1 walk counts as a write. Up to 6.1, but measured to be gone in 6.1.192 (rule 5). */
   readonly s1ptwAlwaysWrites: boolean;
+  /** HCR_EL2.PTW: a stage-1 walk into Device memory is a stage-2 Permission fault. HCR_GUEST_FLAGS, Linux 5.9. */
+  readonly protectedTableWalk: boolean;
   /** CONFIG_ARM64_WORKAROUND_NC_TO_NGNRE: KVM ignores VM_ALLOW_ANY_UNCACHED. Vendor kernels. */
   readonly erratumNcToNgnre: boolean;
   /** GICC_DIR is trapped, so that GICV is mapped with 4 KiB only. Linux 6.19, 2608563b466b. */

@@ -28,8 +28,10 @@ const linux61: KernelFeatures = {
   mprotectNotifiesPmds: true,
   swapInWritable: false,
   cacheablePfnmap: false,
+  guestMemfd: false,
   seaExit: false,
   s1ptwAlwaysWrites: false,
+  protectedTableWalk: true,
   erratumNcToNgnre: false,
   gicvDirTrap: false,
   gicvNormalNc: false,
@@ -74,7 +76,7 @@ const linux613: KernelFeatures = { ...linux612, deviceBlocks: 'vma' };
 
 const linux617: KernelFeatures = { ...linux613, cacheablePfnmap: true };
 
-const linux619: KernelFeatures = { ...linux617, seaExit: true, gicvDirTrap: true };
+const linux619: KernelFeatures = { ...linux617, guestMemfd: true, seaExit: true, gicvDirTrap: true };
 
 const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };
 

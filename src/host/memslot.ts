@@ -14,6 +14,8 @@ export interface Memslot {
   readonly readonly: boolean;
   /** KVM_MEM_LOG_DIRTY_PAGES: the dirty bitmap, one bit a host page; null without logging. */
   readonly dirty: PageBitmap | null;
+  /** KVM_MEM_GUEST_MEMFD: pages come from the file, not from the VMA. */
+  readonly guestMemfd?: true;
 }
 
 /** A range of one slot, in both address spaces; what a notifier's hva range comes to. */

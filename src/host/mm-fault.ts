@@ -25,6 +25,9 @@ export type MmFault =
   /** VM_FAULT_SIGBUS or SIGSEGV: get_user_pages and fixup_user_fault return an error. */
   | { readonly kind: 'error'; readonly because: Because };
 
+/** VM_FAULT_HWPOISON. */
+const POISONED: MmFault = { kind: 'error', because: 'hwpoison' };
+
 /**
  * Makes the page at `address` present, for a write if `write`, and says what the host page table then holds.
  * The events, notifiers included, are those that the host's fault handler causes.
@@ -40,6 +43,16 @@ export function faultIn(work: Work, vma: Vma, address: number, write: boolean): 
     case 'anon':
       return faultInAnon(work, vma, address, write);
   }
+}
+
+/** kvm_gmem_get_pfn(): the file's page for the slot's address, allocated by the first fault. */
+export function faultInGmem(work: Work, address: number): MmFault {
+  const { granule } = work.vm.geometry;
+  const page = address - (address % granule);
+  const { leaf } = hostPages(work).memory.walk(page);
+  if (leaf?.kind === 'poisoned') return POISONED;
+  if (leaf?.kind !== 'page') set(work, page, PTE, 1, newPage(work, granule));
+  return { kind: 'page', pa: pageOf(work, page), level: PTE, writable: true };
 }
 
 /** Loads or stores of the VMM itself: every page of the range, or one touch each `stride` bytes. */
@@ -126,6 +139,7 @@ function faultInHugetlb(work: Work, vma: Vma, pageSize: number, address: number,
   const level = hugetlbLevel(granule, pageSize);
   const start = address - (address % pageSize);
   const found = hostPages(work).memory.walk(address).leaf;
+  if (found?.kind === 'poisoned') return POISONED;
   const present = found?.kind === 'page';
   if (!present || (write && !found.writable)) {
     const pa = present ? pageOf(work, start) : allocate(work, pageSize);
@@ -143,6 +157,7 @@ function faultInAnon(work: Work, vma: Vma, address: number, write: boolean): MmF
   const { granule } = work.vm.geometry;
   const { level, leaf } = hostPages(work).memory.walk(address);
   if (leaf === undefined || leaf.kind === 'none') return populate(work, vma, address, level, write);
+  if (leaf.kind === 'poisoned') return POISONED;
   const page = address - (address % granule);
   if (leaf.kind === 'swapped') {
     const writable = write || work.host.features.swapInWritable;

@@ -2,7 +2,8 @@
 // page, decides memory type, permissions and size, and begins the map call. Steps are numbered as in the kernel's
 // order: VMA, pfn, device or RAM, size, protection.
 
-import { alignDown, type Ipa, type Pa } from '../arch/addresses.ts';
+import { alignDown, type Hva, type Ipa, type Pa } from '../arch/addresses.ts';
+import type { CpuFeatures } from '../arch/cpu.ts';
 import type { Granule, Level } from '../arch/geometry.ts';
 import { levelSize } from '../arch/geometry.ts';
 import type { Because } from './because.ts';
@@ -21,6 +22,7 @@ import { vmaAt } from './vma.ts';
 import type { Work } from './work.ts';
 import { conclude, emit } from './work.ts';
 
+const EINTR = 4;
 const EFAULT = 14;
 const PAGE: Level = 3;
 
@@ -44,6 +46,10 @@ export function userMemAbort(work: Work, input: FaultInput, slot: Memslot, isWri
   }
   const { mmuSeq } = work.vm;
   const fault = faultIn(work, vma, address, isWrite);
+  if (fault.kind === 'error' && fault.because === 'hwpoison') {
+    hwpoison(work, input, slot, vma, address);
+    return;
+  }
   if (fault.kind === 'error') {
     runFailed(work, input, null, fault.because);
     return;
@@ -65,6 +71,21 @@ export function userMemAbort(work: Work, input: FaultInput, slot: Memslot, isWri
   beginMap(work, input, planOf(work, input, slot, { fault, vma, address }, isWrite, mmuSeq));
 }
 
+/** kvm_send_hwpoison_signal(): the fault is no error, but KVM_RUN enters no guest with a signal pending. */
+function hwpoison(work: Work, input: FaultInput, slot: Memslot, vma: Vma, address: number): void {
+  const { granule } = work.vm.geometry;
+  const logging = slot.dirty !== null && !slot.readonly;
+  const levels = vma.backing.kind === 'hugetlb' && !logging ? blockLevelsOf(granule) : [];
+  const { pageSize } = vma.backing.kind === 'hugetlb' ? vma.backing : { pageSize: granule };
+  const fits = (level: Level): boolean =>
+    pageSize >= levelSize(granule, level) && blockRefusal(slot, address, levelSize(granule, level)) === null;
+  const lsb = Math.log2(levelSize(granule, levels.find(fits) ?? PAGE));
+  const because = 'hwpoison';
+  const hva = address as Hva;
+  emit(work, { type: 'sigbus-sent', vm: work.id, vcpu: input.vcpu, hva, lsb, because });
+  emit(work, { type: 'run-failed', vm: work.id, vcpu: input.vcpu, errno: EINTR, log: null, because });
+}
+
 function runFailed(work: Work, input: FaultInput, log: string | null, because: Because): void {
   emit(work, { type: 'run-failed', vm: work.id, vcpu: input.vcpu, errno: EFAULT, log, because });
 }
@@ -83,7 +104,9 @@ function planOf(
   const size = leafSize(work, input, slot, page, logging);
   const bytes = levelSize(granule, size.level);
   const { type, because } = leafType(work, page.vma);
-  const writable = page.fault.writable && !slot.readonly && (!logging || isWrite);
+  // Logging keeps pages of RAM read-only until they are written; device pages it leaves alone.
+  const deferred = logging && !isWrite && !isDevicePfn(page.vma);
+  const writable = page.fault.writable && !slot.readonly && !deferred;
   const exec = type === 'normal' && (isExecFault(input) || work.host.cpu.dic);
   const start = alignDown(input.fault.ipa, bytes);
   const relax = status.kind === 'permission' && status.level === size.level;
@@ -106,13 +129,21 @@ function mteRefuses(work: Work, input: FaultInput, vma: Vma, type: LeafType): bo
   return !permission && type === 'normal' && hasMte(work) && !allowsMte(vma);
 }
 
+/** KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED: no maintenance by address is possible where there is no struct page. */
+export const cacheablePfnmapSupported = (cpu: CpuFeatures): boolean => cpu.fwb && cpu.dic;
+
+/** A page that no struct page stands behind: KVM takes it as the VMA has it, permissions included. */
+const isDevicePfn = ({ backing }: Vma): boolean => backing.kind === 'pfnmap' && backing.ram !== true;
+
 /** The memory type of the leaf: by the page, the VMA's flag and the kernel; never by the guest. */
-export function leafType(work: Pick<Work, 'host'>, vma: Vma): { type: LeafType; because: Because } {
+function leafType(work: Pick<Work, 'host'>, vma: Vma): { type: LeafType; because: Because } {
   const { backing } = vma;
   const { features, cpu } = work.host;
   if (backing.kind !== 'pfnmap') return { type: 'normal', because: 'ram' };
+  // Whatever vm_page_prot says: a write-combining mapping of RAM is cacheable at stage 2.
+  if (backing.ram === true) return { type: 'normal', because: 'pfn-is-map-memory' };
   if (backing.cacheable && features.cacheablePfnmap) {
-    if (cpu.fwb && cpu.dic) return { type: 'normal', because: 'cacheable-pfnmap' };
+    if (cacheablePfnmapSupported(cpu)) return { type: 'normal', because: 'cacheable-pfnmap' };
     return { type: 'device', because: 'cacheable-pfnmap-refused' };
   }
   if (features.erratumNcToNgnre) return { type: 'device', because: 'erratum-nc-to-ngnre' };
@@ -132,7 +163,7 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
   if (logging) return { level: PAGE, because: 'logging-forces-pages' };
   const refusal = blockRefusal(slot, page.address, levelSize(granule, PMD));
   if (backing.kind === 'hugetlb') return hugetlbLeafSize(work, slot, page, backing.pageSize);
-  if (backing.kind === 'pfnmap' && work.host.features.deviceBlocks !== 'host-mapping') {
+  if (backing.kind === 'pfnmap' && takesVmaSize(work, page.vma)) {
     return deviceLeafSize(work, slot, page);
   }
   if (status.kind === 'permission' && status.level < PAGE) {
@@ -141,6 +172,12 @@ function leafSize(work: Work, input: FaultInput, slot: Memslot, page: HostPage, 
   if (page.fault.level > PMD)
     return { level: PAGE, because: backing.kind === 'pfnmap' ? 'host-maps-pages' : null };
   return refusal === null ? { level: PMD, because: 'host-maps-block' } : { level: PAGE, because: refusal };
+}
+
+/** The VM_PFNMAP branch of get_vma_page_shift() does not ask about the page; without it device pages stay small. */
+function takesVmaSize({ host }: Work, vma: Vma): boolean {
+  const { deviceBlocks } = host.features;
+  return deviceBlocks === 'vma' || (deviceBlocks === 'page' && isDevicePfn(vma));
 }
 
 /** get_vma_page_shift() of a hugetlb VMA: 1G with 4K pages, then the PMD size, then a page. */
@@ -186,7 +223,7 @@ function deviceLeafSize(work: Work, slot: Memslot, page: HostPage): LeafSize {
 }
 
 /** kvm_pgtable_stage2_map() or _relax_perms() entered: with parallel faults an absent entry is locked. */
-function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
+export function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
   const absent = work.vm.table.walk(plan.ipa).leaf === undefined;
   const locked = work.vm.inFlight.some(
     (map) =>

@@ -3,6 +3,7 @@
 
 import { alignDown, type Ipa, type Pa } from '../arch/addresses.ts';
 import type { Vgic } from './calls.ts';
+import type { FaultInput } from './events.ts';
 import { leafAttributes } from './leaf.ts';
 import { breakBeforeMake } from './map.ts';
 import type { Work } from './work.ts';
@@ -15,10 +16,18 @@ const E2BIG = 7;
 const EINVAL = 22;
 const EEXIST = 17;
 
-/** Frames of each register interface, in bytes: base address alignment and size (vgic_check_iorange()). */
+/**
+ * Frames of each register interface as the guest sees them, in bytes: alignment and size (vgic_check_iorange()). The
+ * host's GICV may be larger.
+ */
 const GICV2_ALIGNMENT = 0x1000;
 const GICV3_ALIGNMENT = 0x10000;
 const GICV2_CPU_SIZE = 0x2000;
+
+/** HPFAR_EL2.FIPA counts units of 4 KiB. */
+const FIPA_UNIT = 4096;
+const WORD = 4;
+const WORD_SAS = 2;
 
 /**
  * KVM_CREATE_DEVICE and KVM_DEV_ARM_VGIC_GRP_ADDR.
@@ -50,15 +59,42 @@ export function mapVgicResources(work: Work): void {
     mapGicv(work, work.vm.vgic.gicc, work.host.gicv);
 }
 
+/** vgic_v2_cpuif_trap: a GICV frame that is no whole pages is emulated by the hypervisor instead of mapped. */
+const trapsCpuInterface = (gicv: { readonly pa: Pa; readonly size: number }, granule: number): boolean =>
+  gicv.pa % granule !== 0 || gicv.size % granule !== 0;
+
+/**
+ * __vgic_v2_perform_cpuif_access() on the way out of the guest: one aligned word is performed on the real GICV, any
+ * other access is stepped over and becomes an SError.
+ * @returns whether the fault ends here
+ */
+export function performCpuifAccess(work: Work, input: FaultInput): boolean {
+  const { vgic, vgicMapped, geometry } = work.vm;
+  const { gicv } = work.host;
+  const { access, fault, vcpu } = input;
+  if (vgic?.version !== 2 || !vgicMapped || gicv === null || !trapsCpuInterface(gicv, geometry.granule))
+    return false;
+  const gpa = (fault.ipa + (fault.far % FIPA_UNIT)) as Ipa;
+  if (gpa < vgic.gicc || gpa >= vgic.gicc + GICV2_CPU_SIZE) return false;
+  if (fault.status.kind !== 'translation' || access.syndrome?.isv !== true) return false;
+  const { wnr: write, sas } = access.syndrome;
+  if (sas !== WORD_SAS || gpa % WORD !== 0) {
+    emit(work, { type: 'serror-injected', vm: work.id, vcpu, because: 'gicv-access-is-no-word' });
+    return true;
+  }
+  const because = 'gicv-emulated-by-hyp';
+  emit(work, { type: 'mmio-handled', vm: work.id, vcpu, gpa, size: WORD, write, because });
+  return true;
+}
+
 /**
  * kvm_phys_addr_ioremap(): page by page, Device-nGnRE under every kernel, never a block, outside any memslot.
  * Normal-NC is a what-if (KernelFeatures.gicvNormalNc).
  */
 function mapGicv(work: Work, gicc: Ipa, gicv: { readonly pa: Pa; readonly size: number }): void {
   const { granule } = work.vm.geometry;
-  // vgic_v2_cpuif_trap: a GICV that is not page-aligned is emulated by the hypervisor instead.
-  if (gicv.pa % granule !== 0 || gicv.size % granule !== 0) return;
-  const size = work.host.features.gicvDirTrap ? CPU_INTERFACE_PAGE : gicv.size;
+  if (trapsCpuInterface(gicv, granule)) return;
+  const size = work.host.features.gicvDirTrap ? CPU_INTERFACE_PAGE : GICV2_CPU_SIZE;
   // With larger pages the guest's frame may start inside one: the whole page is mapped, from its start.
   const first = alignDown(gicc, granule);
   const { gicvNormalNc } = work.host.features;

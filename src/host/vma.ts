@@ -21,6 +21,8 @@ export type VmaBacking =
       readonly allowAnyUncached: boolean;
       /** vm_page_prot is a cacheable type. */
       readonly cacheable: boolean;
+      /** pfn_is_map_memory(): the pages are RAM that the kernel maps, such as /dev/mem over RAM or a shmem buffer. */
+      readonly ram?: boolean;
       /** Offset in the device's file, orders the zaps of unmap_mapping_range; bytes. */
       readonly fileOffset: number;
     };

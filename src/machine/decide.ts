@@ -11,11 +11,15 @@ import {
   unclaimedTransaction,
   unmodelledMmio,
 } from '../devices/decide.ts';
-import { GICD } from '../devices/description.ts';
+import { GICD, GICV } from '../devices/description.ts';
 import type { Requester } from '../devices/events.ts';
+import type { DeviceMemory } from '../devices/memory.ts';
+import { readMemory } from '../devices/memory.ts';
 import { decideMsix, decideUnmasked } from '../devices/pci/msix.ts';
 import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
+import type { RamContents } from '../guest/ram.ts';
+import { storedValue } from '../guest/register-value.ts';
 import { decideHost, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
@@ -63,6 +67,10 @@ export function decide(
     case 'access-translated':
     case 'barrier-executed':
     case 'program-ended':
+    case 'stage1-walk-stepped':
+    case 'stage1-descriptor-read':
+    case 'stage1-descriptor-updated':
+    case 'stage1-translated':
     case 'guest-reentered':
     case 'instruction-skipped':
     case 'run-failed':
@@ -98,7 +106,10 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   if (vm === undefined || vcpu === undefined) return [];
   const { interconnect, adversary } = state;
   const isObserved = state.vcpus.length > 1 || interconnect.length > 1;
-  const regime = { geometry: vm.geometry, table: vm.table, cpu: host.cpu, interconnect, isObserved };
+  const ram = ramContents(state.ram);
+  const ptw = host.features.protectedTableWalk;
+  const { geometry, table } = vm;
+  const regime = { geometry, table, cpu: host.cpu, interconnect, isObserved, ptw, ram };
   if (adversary === null) return decideGuest(vcpu, event.vcpu, regime, event);
   const { choose, taken } = chooserFor(adversary);
   const events = decideGuest(vcpu, event.vcpu, { ...regime, choose }, event);
@@ -126,6 +137,15 @@ function msix(state: MachineState, event: MsixInput): readonly MachineEvent[] {
   return event.type === 'msix-raised'
     ? decideMsix(device, event.device, event.vector)
     : decideUnmasked(device, event.device);
+}
+
+/** RAM as a processor reads it. */
+function ramContents(ram: DeviceMemory | null): RamContents | null {
+  if (ram === null) return null;
+  return (pa, size) => {
+    const bytes = readMemory(ram, pa, size);
+    return bytes.every((byte) => byte !== null) ? bytes : null;
+  };
 }
 
 const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({
@@ -173,7 +193,8 @@ type Mmio = Extract<MachineEvent, { readonly type: 'mmio-exited' | 'mmio-handled
 /** The access as KVM decoded it; a store's value is that of the register it read. */
 function mmioInput(state: MachineState, event: Mmio): Omit<MmioInput, 'region' | 'offset'> {
   const { size, write } = event;
-  const value = write ? (state.vcpus[event.vcpu]?.pending?.value ?? null) : null;
+  const pending = state.vcpus[event.vcpu]?.pending ?? null;
+  const value = write && pending !== null ? storedValue(pending) : null;
   return { by: requester(state, event), size, write, value };
 }
 
@@ -189,12 +210,15 @@ function userSpaceMmio(
   return unassigned === 'vmm' ? unassignedMmio(input.by, event.write) : [];
 }
 
-/** The distributor of a VM's GICv2; other in-kernel devices are not modelled. */
+/** Distributor and trapped CPU interface of a VM's GICv2; other in-kernel devices are not modelled. */
 function kernelMmio(state: MachineState, event: Mmio): readonly MachineEvent[] {
   const input = mmioInput(state, event);
-  const gicd = state.vms[event.vm]?.vgic?.gicd;
+  const vgic = state.vms[event.vm]?.vgic ?? null;
   const id = state.devices.findIndex((gic) => gic.vgics[event.vm] !== undefined);
   const device = state.devices[id];
-  if (gicd === undefined || device === undefined) return unmodelledMmio(input.by);
-  return decideMmio(device, id, { ...input, region: GICD, offset: event.gpa - gicd });
+  if (vgic === null || device === undefined) return unmodelledMmio(input.by);
+  if (event.because === 'gicv-emulated-by-hyp' && vgic.version === 2) {
+    return decideMmio(device, id, { ...input, region: GICV, offset: event.gpa - vgic.gicc });
+  }
+  return decideMmio(device, id, { ...input, region: GICD, offset: event.gpa - vgic.gicd });
 }

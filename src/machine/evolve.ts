@@ -3,6 +3,7 @@
 
 import type { DeviceEvent } from '../devices/events.ts';
 import { evolveDevice } from '../devices/evolve.ts';
+import { EMPTY_MEMORY, writeMemory } from '../devices/memory.ts';
 import type { DeviceState } from '../devices/state.ts';
 import { initialDevice } from '../devices/state.ts';
 import { evolveVcpu, initialVcpu } from '../guest/evolve.ts';
@@ -51,6 +52,7 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'pci-reset-asked':
     case 'adversary-began':
     case 'choices-taken':
+    case 'ram-written':
       slices.machine((state) => evolveMachine(state, event));
       return;
     case 'mmio-window-opened':
@@ -67,6 +69,8 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'access-completed':
     case 'stage1-faulted':
     case 'stage1-switched':
+    case 'stage1-walk-stepped':
+    case 'stage1-translated':
     case 'stage2-faulted':
     case 'abort-injected':
     case 'run-failed':
@@ -89,6 +93,9 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'pci-config-read':
     case 'pci-change-due':
     case 'mmio-answered':
+    case 'sigbus-sent':
+    case 'stage1-descriptor-read':
+    case 'stage1-descriptor-updated':
     case 'transaction-issued':
     case 'transaction-unclaimed':
     case 'barrier-executed':
@@ -119,7 +126,8 @@ type MachineWide = Extract<
       | 'pci-power-written'
       | 'pci-reset-asked'
       | 'adversary-began'
-      | 'choices-taken';
+      | 'choices-taken'
+      | 'ram-written';
   }
 >;
 
@@ -128,6 +136,10 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
   switch (event.type) {
     case 'host-booted':
       state.host = initialHost(event);
+      state.ram = event.ramContents === true ? EMPTY_MEMORY : null;
+      return;
+    case 'ram-written':
+      if (state.ram !== null) state.ram = writeMemory(state.ram, event.pa, event.bytes);
       return;
     case 'vm-created':
       if (state.host !== null) state.vms[event.vm] = initialVm(state.host, event);

@@ -147,6 +147,16 @@ export const loaded = (vm: string, index: number, values: readonly (bigint | nul
   },
 });
 
+/** How the last access of a vCPU ended. */
+export const endedAs = (vm: string, index: number, wanted: AccessOutcome): Check => ({
+  what: `${vm} vcpu ${index} ended`,
+  evaluate(run) {
+    const vcpu = vmIn(run, vm)?.vcpus.find((it) => it.index === index);
+    const actual = words(vcpu?.accesses.at(-1)?.outcome ?? null);
+    return { expected: words(wanted), actual, ok: actual === words(wanted) };
+  },
+});
+
 /** How each access of a vCPU ended, in program order; null for one that did not. */
 export const outcomes = (vm: string, index: number, wanted: readonly (AccessOutcome | null)[]): Check => ({
   what: `${vm} vcpu ${index} outcomes`,

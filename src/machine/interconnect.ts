@@ -27,8 +27,10 @@ export function withDevice(
   description: DeviceDescription,
   pageSize: number,
 ): readonly Route[] {
-  const added = description.regions.flatMap(({ pa, size, index, space }): Route[] =>
-    pa === null || space === 'io' ? [] : [{ start: pa, end: (pa + size) as Pa, device, region: index }],
+  const added = description.regions.flatMap(({ pa, size, index, space, ram }): Route[] =>
+    pa === null || space === 'io' || ram === true
+      ? []
+      : [{ start: pa, end: (pa + size) as Pa, device, region: index }],
   );
   const known = routes.filter(({ region }) => region !== NO_REGION);
   const regions = [...known, ...added].sort((a, b) => a.start - b.start);

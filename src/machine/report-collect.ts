@@ -2,9 +2,11 @@
 // regions and what devices received. It reads events and nothing else, so that every report can be checked by them.
 
 import type { Access } from '../arch/access.ts';
+import type { Ipa } from '../arch/addresses.ts';
 import { describeMemoryType } from '../arch/memory-type.ts';
-import type { GuestAbort } from '../guest/program.ts';
+import type { GuestAbort } from '../guest/operations.ts';
 import type { Recorded } from './events.ts';
+import { livelocks } from './livelock.ts';
 import type {
   AccessOutcome,
   AccessReport,
@@ -40,6 +42,7 @@ export interface Collector {
 
 /** errno.h, as far as KVM_RUN fails, with the words of strerror(). */
 const ERRNO: Readonly<Record<number, { readonly name: string; readonly words: string }>> = {
+  4: { name: 'EINTR', words: 'Interrupted system call' },
   12: { name: 'ENOMEM', words: 'Cannot allocate memory' },
   14: { name: 'EFAULT', words: 'Bad address' },
   22: { name: 'EINVAL', words: 'Invalid argument' },
@@ -71,7 +74,8 @@ export function collect(simulation: Simulation, setup: Setup): Collector {
     }
     if (!('vcpu' in event)) return;
     const access = latest(event.vcpu);
-    if (access !== undefined && (!access.ended || event.type === 'serror-injected')) follow(access, event);
+    if (access !== undefined && (!access.ended || event.type === 'serror-injected'))
+      follow(access, event, setup);
   });
   return {
     latest,
@@ -84,18 +88,13 @@ export function collect(simulation: Simulation, setup: Setup): Collector {
 
 function openAccess(access: Access, seq: number, setup: Setup, vm: number): OpenAccess {
   const { id, kind, size, va, ipa } = access;
-  const region = setup.regions.find(
-    (it) => it.vm === vm && ipa !== null && ipa >= it.ipa && ipa < it.ipa + it.size,
-  );
   return {
     id,
     seq,
     kind,
     size,
     va,
-    ipa,
-    region: region?.name ?? null,
-    offset: region === undefined || ipa === null ? null : ipa - region.ipa,
+    ...placeOf(ipa, setup, vm),
     faults: [],
     outcome: null,
     combined: null,
@@ -107,14 +106,30 @@ function openAccess(access: Access, seq: number, setup: Setup, vm: number): Open
   };
 }
 
+/** Which region an IPA lies in. */
+function placeOf(ipa: Ipa | null, setup: Setup, vm: number): Pick<AccessReport, 'ipa' | 'region' | 'offset'> {
+  const region = setup.regions.find(
+    (it) => it.vm === vm && ipa !== null && ipa >= it.ipa && ipa < it.ipa + it.size,
+  );
+  const offset = region === undefined || ipa === null ? null : ipa - region.ipa;
+  return { ipa, region: region?.name ?? null, offset };
+}
+
 /** What an event of the vCPU means for its access. */
-function follow(access: OpenAccess, event: Recorded): void {
+function follow(access: OpenAccess, event: Recorded, setup: Setup): void {
   switch (event.type) {
     case 'stage2-faulted': {
       const { ipa, esr, far } = event.fault;
       access.faults.push({ seq: event.seq, ipa, esr, far });
+      if (livelocks(event)) {
+        access.outcome = 'livelocked';
+        access.because = 'fault-repeats';
+      }
       return;
     }
+    case 'stage1-translated':
+      Object.assign(access, placeOf(event.access.ipa, setup, event.vm));
+      return;
     case 'stage2-mapped':
       access.because = event.because;
       return;
@@ -125,7 +140,7 @@ function follow(access: OpenAccess, event: Recorded): void {
       access.because = event.because;
       return;
     case 'access-completed':
-      access.outcome ??= 'completed';
+      if (access.outcome === null || access.outcome === 'livelocked') access.outcome = 'completed';
       access.because = event.because ?? access.because;
       access.value = event.value;
       access.combined =

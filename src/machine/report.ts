@@ -1,7 +1,7 @@
 // What a run of a scenario came to, as data: who died of what, which leaves stage 2 got and why, what each device
 // received, what each guest saw, and which expectations held. Everything that reports read is here.
 
-import type { GuestAbort } from '../guest/program.ts';
+import type { GuestAbort } from '../guest/operations.ts';
 import type { PcieErrors } from '../host/events.ts';
 import type { Recorded } from './events.ts';
 import type { Simulation } from './simulation.ts';
@@ -123,8 +123,10 @@ export type AccessOutcome =
   | 'abort-injected'
   | 'stage1-faulted'
   | 'instruction-skipped'
+  | 'serror-injected'
   | 'sea-exited'
-  | 'serror-injected';
+  /** The same fault again and again, whatever the host did: the vCPU spins. */
+  | 'livelocked';
 
 export interface FaultReport {
   readonly seq: number;

@@ -11,6 +11,7 @@ import type { MachineEvent, Recorded } from './events.ts';
 import { evolve } from './evolve.ts';
 import type { RunFacts } from './expect.ts';
 import { placeDevices } from './layout.ts';
+import { livelocks } from './livelock.ts';
 import type { ExpectationResult, ScenarioRun, Variant } from './report.ts';
 import type { Collector } from './report-collect.ts';
 import { collect, isPanic, vmReports } from './report-collect.ts';
@@ -74,7 +75,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Scena
   const simulation = createSimulation({
     state: options.state ?? 'immer',
     unassignedMmio: 'vmm',
-    hold: ({ type }) => actorsCount > 1 && PARKS.has(type),
+    hold: (event) => (actorsCount > 1 && PARKS.has(event.type)) || livelocks(event),
   });
   const memory = remember(simulation, options);
   options.onSimulation?.(simulation);

@@ -13,6 +13,7 @@ import type { Vgic } from '../host/calls.ts';
 import type { Check, DiedWanted, LeafWanted, ReceivedWanted, SawWanted } from './expect.ts';
 import {
   died,
+  endedAs,
   finished,
   leaf,
   loaded,
@@ -92,6 +93,8 @@ export interface VcpuHandle {
   finished(): Check;
   /** Values that its loads gave, in program order; null where a load gave none. */
   loaded(values: readonly (bigint | null)[]): Check;
+  /** How its last access ended. */
+  ended(wanted: AccessOutcome): Check;
   /** How its accesses ended, in program order; null for one that did not. */
   outcomes(wanted: readonly (AccessOutcome | null)[]): Check;
 }
@@ -253,6 +256,7 @@ function vcpuHandle(vm: VmDefinition, index: number): VcpuHandle {
     },
     finished: () => finished(vm.name, index),
     loaded: (values) => loaded(vm.name, index, values),
+    ended: (wanted) => endedAs(vm.name, index, wanted),
     outcomes: (wanted) => outcomes(vm.name, index, wanted),
   };
 }

@@ -75,6 +75,7 @@ export function setUp(
       thp: options.thp,
       gicv: gicvOf(devices),
       pcieErrors: options.pcieErrors,
+      ramContents: true,
     },
     ...devices.map((description, device): MachineEvent => ({ type: 'device-plugged', device, description })),
   ];

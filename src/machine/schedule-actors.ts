@@ -3,9 +3,12 @@
 
 import { STAGE_1_OFF, STAGE_1_ON } from '../arch/stage1.ts';
 import type { Mappable, Stage1Attribute } from '../guest/mapping.ts';
-import type { GuestOp, GuestProgram, OpResult } from '../guest/program.ts';
+import type { GuestOp, OpResult } from '../guest/operations.ts';
+import type { GuestProgram } from '../guest/program.ts';
 import { createCpu } from '../guest/program.ts';
 import type { VmmCall } from '../host/calls.ts';
+import type { MachineEvent } from './events.ts';
+import { livelocks, livelocksForEver } from './livelock.ts';
 import type { Collector } from './report-collect.ts';
 import type { PlacedRegion } from './scenario-assign.ts';
 import type { VmmOp, VmmProgram, VmmResult } from './scenario-vmm.ts';
@@ -51,18 +54,26 @@ export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram)
   const steps = program(createCpu(place.index, place.ram, stage.mapAs));
   let last: GuestOp | null = null;
   let ended = false;
+  let released = 0;
+  // Whatever anybody else did since may have changed what the instruction meets.
+  const isEndless = (held: MachineEvent): boolean =>
+    livelocks(held) && (simulation.length === released || livelocksForEver(held));
   return {
     id: vcpu,
     name,
     finished: () => ended,
     status() {
       if (stage.isDead(vm)) return 'done';
-      if (simulation.held(vcpu) !== undefined) return 'ready';
+      const held = simulation.held(vcpu);
+      if (held !== undefined) return isEndless(held) ? 'done' : 'ready';
       if (ended) return 'done';
       return last?.kind === 'await' && !stage.signals.has(last.signal) ? 'waiting' : 'ready';
     },
     step() {
-      if (simulation.release(vcpu)) return;
+      if (simulation.release(vcpu)) {
+        released = simulation.length;
+        return;
+      }
       const turn = naming(name, () => steps.next(resultOf(stage, vcpu, last, name)));
       ended = turn.done === true;
       last = turn.done === true ? null : turn.value;
@@ -86,7 +97,8 @@ function perform(stage: Stage, { vm, vcpu }: VcpuPlace, op: GuestOp): void {
       return;
     case 'stage-1': {
       const paBits = simulation.state.vcpus[vcpu]?.stage1.paBits ?? 48;
-      const stage1 = { controls: op.on ? STAGE_1_ON : STAGE_1_OFF, paBits };
+      const controls = op.on ? STAGE_1_ON : STAGE_1_OFF;
+      const stage1 = { controls, paBits, ...(op.tables === null ? {} : { tables: op.tables }) };
       simulation.dispatch({ type: 'stage1-switched', vm, vcpu, stage1 });
       return;
     }

@@ -1,5 +1,6 @@
 // The whole machine: slices of all parts, flat, so that one event changes one or two of them.
 
+import type { DeviceMemory } from '../devices/memory.ts';
 import type { DeviceState } from '../devices/state.ts';
 import type { VcpuState } from '../guest/state.ts';
 import type { HostState, VmState } from '../host/state.ts';
@@ -14,6 +15,8 @@ export interface MachineState {
   devices: DeviceState[];
   /** Where devices are in physical memory, sorted; everything else is RAM. */
   interconnect: readonly Route[];
+  /** What RAM holds, by physical address; null where nobody keeps it. */
+  ram: DeviceMemory | null;
   /** Null where processors are typical. */
   adversary: Adversary | null;
 }
@@ -24,5 +27,6 @@ export const initialState = (): MachineState => ({
   vcpus: [],
   devices: [],
   interconnect: [],
+  ram: null,
   adversary: null,
 });

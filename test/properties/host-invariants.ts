@@ -254,6 +254,7 @@ function staleness(
     const { level, leaf } = vm.memory.walk(at);
     if (leaf === undefined || leaf.kind === 'none' || leaf.kind === 'swapped') return 'has no host page';
     if (leaf.kind === 'zero') return attributes.write ? 'is a writable zero page' : null;
+    if (leaf.kind === 'poisoned') return 'has a poisoned host page';
     if (attributes.write && !leaf.writable) return 'is writable where the host is not';
     const pa = leaf.pa + (at % levelSize(vm.geometry.granule, level));
     if (pa !== outputAddress + at - hva) return 'is not the host page';

@@ -174,7 +174,9 @@ export function boot(
   const { pageSize, thp, cpu, ipaBits, kernel } = world;
   const lpa2 = cpu.lpa2 && pageSize !== 65536;
   const gicv = { pa: 0x0804_0000, size: Math.max(0x2000, pageSize) };
-  const m = machine({ kernel, pageSize, ipaBits, thp, gicv, cpu: { ...cpu, lpa2 }, ...options });
+  // With HCR_EL2.PTW a walk into Device memory never ends: walks here are reads like any other.
+  const features = { ...options.features, protectedTableWalk: false };
+  const m = machine({ kernel, pageSize, ipaBits, thp, gicv, cpu: { ...cpu, lpa2 }, ...options, features });
   for (const vm of m.vms) {
     for (const [cap, argument] of world.capabilities) vm.enable(cap, argument);
     vm.vgic({ version: 2, gicd: 0x0800_0000 as Ipa, gicc: GICC as Ipa });

@@ -2,7 +2,8 @@
 // first to the last set bit, clean pages in between included (kvm_arch_mmu_enable_log_dirty_pt_masked).
 
 import type { Ipa } from '../../arch/addresses.ts';
-import { levelSize } from '../../arch/geometry.ts';
+import type { Granule, Level } from '../../arch/geometry.ts';
+import { entriesPerTable, levelSize } from '../../arch/geometry.ts';
 import type { VmmCall } from '../calls.ts';
 import { memAttrOf } from '../leaf.ts';
 import { breakBeforeMake } from '../map.ts';
@@ -30,18 +31,33 @@ const manualProtect = (work: Work): boolean => (work.vm.capabilities[MANUAL_PROT
  * flag do not (stage2_split_walker, kvm_pgtable_stage2_create_unlinked). Only with a chunk size set.
  */
 export function splitEagerly(work: Work, ranges: readonly SlotRange[]): void {
-  if ((work.vm.capabilities[EAGER_SPLIT] ?? 0) === 0) return;
+  const chunk = work.vm.capabilities[EAGER_SPLIT] ?? 0;
+  if (chunk === 0) return;
+  const { granule } = work.vm.geometry;
+  const wholeTree = tablesFor(granule, chunk) > entriesPerTable(granule);
+  for (const range of ranges) {
+    splitLevel(work, range, 1, wholeTree ? 3 : 2);
+    splitLevel(work, range, 2, 3);
+  }
+}
+
+/** kvm_mmu_split_nr_page_tables(): table pages at hand for one chunk; a 1G block needs 513 for a tree of pages. */
+const tablesFor = (granule: Granule, chunk: number): number =>
+  (granule === 4096 ? Math.ceil(chunk / levelSize(granule, 1)) : 0) +
+  Math.ceil(chunk / levelSize(granule, 2));
+
+/** Every block of level `from` that the range touches becomes a table of leaves of level `to`. */
+function splitLevel(work: Work, range: SlotRange, from: Level, to: Level): void {
   const { granule } = work.vm.geometry;
   const memAttr = memAttrOf('normal', work.host.cpu.fwb);
-  for (const range of ranges) {
-    for (const { address, level, leaf } of [...work.vm.table.leaves(range.ipa, range.ipa + range.size)]) {
-      if (level === 3) continue;
-      const ipa = address as Ipa;
-      const attributes = { ...leaf.attributes, memAttr, af: true };
-      const count = levelSize(granule, level) / granule;
-      breakBeforeMake(work, ipa, 3);
-      emit(work, { type: 'stage2-split', vm: work.id, ipa, count, pa: leaf.outputAddress, attributes });
-    }
+  for (const { address, level, leaf } of [...work.vm.table.leaves(range.ipa, range.ipa + range.size)]) {
+    if (level !== from) continue;
+    const ipa = address as Ipa;
+    const attributes = { ...leaf.attributes, memAttr, af: true };
+    const count = levelSize(granule, level) / levelSize(granule, to);
+    const pa = leaf.outputAddress;
+    breakBeforeMake(work, ipa, to);
+    emit(work, { type: 'stage2-split', vm: work.id, ipa, level: to, count, pa, attributes });
   }
 }
 
@@ -66,6 +82,7 @@ export function getDirtyLog(
 
 /** @returns errno; the pages given are protected again and clean */
 export function clearDirtyLog(work: Work, call: VmmCall & { kind: 'dirty-log-clear' }): number {
+  if (call.firstPage % WORD !== 0) return EINVAL;
   const slot = work.vm.slots.find((s) => s.slot === call.slot);
   if (slot === undefined || slot.dirty === null) return ENOENT;
   if (!wholeWords(call.firstPage, call.pages, slot.dirty.pages)) return EINVAL;
@@ -76,7 +93,7 @@ export function clearDirtyLog(work: Work, call: VmmCall & { kind: 'dirty-log-cle
 
 /** kvm_clear_dirty_log_protect(): whole words of 64 pages, but for the end of the slot. */
 function wholeWords(first: number, pages: number, total: number): boolean {
-  if (first % WORD !== 0 || first > total || pages > total - first) return false;
+  if (first > total || pages > total - first) return false;
   return pages === total - first || pages % WORD === 0;
 }
 

@@ -6,13 +6,15 @@ import type { Level } from '../../arch/geometry.ts';
 import { levelSize } from '../../arch/geometry.ts';
 import type { VmmCall } from '../calls.ts';
 import type { HostPte } from '../host-memory.ts';
-import { PMD } from '../mm-fault.ts';
+import { faultIn, PMD } from '../mm-fault.ts';
 import { notifyAge, notifyUnmap } from '../notifier.ts';
 import type { Vma } from '../vma.ts';
 import { vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
 import { emit, hostPages } from '../work.ts';
 import { splitHugeEntry } from './split.ts';
+
+type Advice = (VmmCall & { kind: 'madvise' })['advice'];
 
 const EINVAL = 22;
 const ENOMEM = 12;
@@ -27,14 +29,16 @@ export function madvise(work: Work, call: VmmCall & { kind: 'madvise' }): number
     if (!advisable(vma, from, call.advice)) return EINVAL;
     start = Math.min(end, vma.end);
     if (call.advice === 'dontneed') discard(work, vma, from, start);
+    if (call.advice === 'hwpoison') poison(work, vma, from, start);
   }
   if (call.advice === 'pageout') pageout(work, call);
   return start < end ? ENOMEM : errno;
 }
 
 /** madvise_dontneed_free_valid_vma() and can_madv_lru_vma(). */
-function advisable({ backing }: Vma, from: number, advice: 'dontneed' | 'pageout'): boolean {
+function advisable({ backing }: Vma, from: number, advice: Advice): boolean {
   if (backing.kind === 'pfnmap') return false;
+  if (advice === 'hwpoison') return true;
   if (backing.kind !== 'hugetlb') return true;
   return advice === 'dontneed' && from % backing.pageSize === 0;
 }
@@ -76,6 +80,31 @@ function dropPages(work: Work, start: number, end: number): void {
     } else {
       setEntry(work, address, level, { kind: 'none' });
     }
+  }
+}
+
+/**
+ * memory_failure() of each page: a transparent huge page is split first, a hugetlb page goes as a whole. What is not
+ * there is faulted in first, as get_user_pages_fast() of madvise_inject_error() does.
+ */
+function poison(work: Work, vma: Vma, start: number, end: number): void {
+  const { granule } = work.vm.geometry;
+  const unit = vma.backing.kind === 'hugetlb' ? vma.backing.pageSize : granule;
+  const huge = levelSize(granule, PMD);
+  for (let page = start - (start % unit); page < end; page += unit) {
+    if (faultIn(work, vma, page, true).kind === 'error') continue;
+    const { level } = hostPages(work).memory.walk(page);
+    if (vma.backing.kind !== 'hugetlb' && level === PMD) {
+      const window = page - (page % huge);
+      notifyUnmap(work, window, window + huge, 'huge-page-split');
+      splitHugeEntry(work, window);
+    }
+    notifyUnmap(work, page, page + unit, 'memory-failure');
+    const at = hostPages(work).memory.walk(page).level;
+    const count = unit / levelSize(granule, at);
+    const pte: HostPte = { kind: 'poisoned' };
+    const hva = page as Hva;
+    emit(work, { type: 'host-pages-set', vm: work.id, hva, level: at, count, pte, allocated: 0 });
   }
 }
 

@@ -5,7 +5,8 @@ import type { VmmCall } from '../calls.ts';
 import type { Memslot, SlotRange } from '../memslot.ts';
 import { allowsMte, hasMte } from '../mte.ts';
 import { PageBitmap } from '../page-bitmap.ts';
-import { leafType } from '../user-mem-abort.ts';
+import { cacheablePfnmapSupported } from '../user-mem-abort.ts';
+import type { Vma } from '../vma.ts';
 import { vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
 import { emit } from '../work.ts';
@@ -21,7 +22,7 @@ type SetMemslot = VmmCall & { kind: 'set-memslot' };
 export function setMemslot(work: Work, call: SetMemslot): number {
   const old = work.vm.slots.find((slot) => slot.slot === call.slot);
   if (call.size === 0) return old === undefined ? EINVAL : deleteSlot(work, old);
-  if (!pageAligned(work, call)) return EINVAL;
+  if (!pageAligned(work, call) || !guestMemfdFits(work, call, old)) return EINVAL;
   if (old !== undefined && !sameMemory(old, call)) return EINVAL;
   if (old !== undefined && old.ipa === call.ipa && (old.dirty !== null) === call.logDirty) return 0;
   if (overlaps(work, call)) return EEXIST;
@@ -36,6 +37,12 @@ export function setMemslot(work: Work, call: SetMemslot): number {
     splitEagerly(work, [range]);
   }
   return 0;
+}
+
+/** check_memory_region_flags(): no dirty log, not read-only; such a slot can only be deleted again. */
+function guestMemfdFits({ host }: Work, call: SetMemslot, old: Memslot | undefined): boolean {
+  if (call.guestMemfd !== true) return old?.guestMemfd !== true;
+  return host.features.guestMemfd && old === undefined && !call.readonly && !call.logDirty;
 }
 
 const pageAligned = (work: Work, call: SetMemslot): boolean =>
@@ -61,15 +68,23 @@ const refusedByVmas = (work: Work, call: SetMemslot): boolean =>
     (vma) =>
       (call.logDirty && vma.backing.kind === 'pfnmap') ||
       (hasMte(work) && !allowsMte(vma)) ||
-      leafType(work, vma).because === 'cacheable-pfnmap-refused',
+      cacheableRefused(work, vma),
   );
+
+/** kvm_vma_is_cacheable() looks at vm_page_prot alone, whatever lies behind the mapping. */
+const cacheableRefused = ({ host }: Work, { backing }: Vma): boolean =>
+  backing.kind === 'pfnmap' &&
+  backing.cacheable &&
+  host.features.cacheablePfnmap &&
+  !cacheablePfnmapSupported(host.cpu);
 
 function slotOf(work: Work, call: SetMemslot, old: Memslot | undefined): Memslot {
   const { slot, ipa, size, hva, readonly } = call;
   const pages = size / work.vm.geometry.granule;
   const fresh = (): PageBitmap => (initiallySet(work) ? PageBitmap.full(pages) : PageBitmap.empty(pages));
   const dirty = call.logDirty ? (old?.dirty ?? fresh()) : null;
-  return { slot, ipa, size, hva, readonly, dirty };
+  const common = { slot, ipa, size, hva, readonly, dirty };
+  return call.guestMemfd === true ? { ...common, guestMemfd: true } : common;
 }
 
 function deleteSlot(work: Work, old: Memslot): number {

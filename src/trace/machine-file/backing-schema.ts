@@ -21,6 +21,7 @@ export const backing = z.discriminatedUnion('kind', [
     pa: numberField.optional(),
     allowAnyUncached: z.boolean().optional(),
     cacheable: z.boolean().default(false),
+    ram: z.boolean().default(false),
   }),
 ]);
 

@@ -26,6 +26,7 @@ export function backingOf(backing: FileBacking, features: KernelFeatures): Trace
           allowAnyUncached:
             backing.allowAnyUncached ?? (backing.kind === 'vfio-pci' && features.vfioPciAllowsAnyUncached),
           cacheable: backing.cacheable,
+          ...(backing.ram ? { ram: true } : {}),
           fileOffset: 0,
         },
         populated: null,

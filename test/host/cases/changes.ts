@@ -205,13 +205,20 @@ export const CHANGES: readonly Case[] = [
   {
     number: 41,
     given: 'a host with 64K pages whose GICV is aligned to 4K only',
-    when: 'the first vCPU runs',
-    follows: 'nothing is mapped: the hypervisor emulates GICV instead',
-    source: 'vgic_v2_probe(), vgic_v2_cpuif_trap',
+    when: 'the guest loads GICC_IAR as a word, then 8 bytes',
+    follows:
+      'nothing is mapped: the hypervisor performs the word; the other access is skipped with an SError',
+    source: 'vgic_v2_probe(), vgic_v2_cpuif_trap, __vgic_v2_perform_cpuif_access()',
     check() {
       const m = machine({ pageSize: 65536, gicv: { pa: 0x0804_1000, size: 0x2000 } });
       m.vm.vgic(VGIC);
       m.vm.run();
+      const word = { kind: 'mmio-handled', because: 'gicv-emulated-by-hyp' };
+      expect(m.vm.read(VGIC.gicc + 0xc, { size: 4 })).toMatchObject(word);
+      const serror = { kind: 'serror-injected', because: 'gicv-access-is-no-word' };
+      expect(m.vm.read(VGIC.gicc + 0x8, { size: 8 })).toMatchObject(serror);
+      expect(m.vm.read(VGIC.gicc + 0xe, { size: 4 })).toMatchObject(serror);
+      expect(m.vm.read(VGIC.gicc + 0xc, { size: 4, noSyndrome: true })).toMatchObject({ errno: 38 });
       expect(m.vm.leaves()).toEqual([]);
     },
   },

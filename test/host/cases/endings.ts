@@ -1,4 +1,4 @@
-// Cases 16 to 21, 28, 29, 48 to 54 and 59: accesses that end without a leaf, and accesses that the leaf's type decides.
+// Cases 16 to 21, 28, 29, 48 to 54: accesses that end without a leaf, and accesses that the leaf's type decides.
 
 import { expect } from 'vitest';
 import type { TestMachine } from '../../helpers/host.ts';
@@ -252,18 +252,6 @@ export const ENDINGS: readonly Case[] = [
       expect(withBar('6.17').vm.fault(BAR_IPA, status)).toMatchObject({ kind: 'run-failed', errno: 14 });
       const { end } = withBar('7.0').vm.fault(BAR_IPA, status);
       expect(end).toMatchObject({ esr: DABT_EXTERNAL - 0x10 + 0x35, because: 'unsupported-atomic' });
-    },
-  },
-  {
-    number: 59,
-    given: 'no slot',
-    when: 'the guest loads 4 bytes into XZR',
-    follows: 'an MMIO exit of 4 bytes, after which the access is over',
-    source: 'kvm_handle_mmio_return()',
-    check() {
-      const { events, end } = machine().vm.read(NOWHERE + 4, { size: 4 });
-      expect(end).toMatchObject({ type: 'mmio-exited', gpa: NOWHERE + 4, size: 4, write: false });
-      expect(events.at(-1)).toMatchObject({ type: 'access-completed', translation: null });
     },
   },
   {
