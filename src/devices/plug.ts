@@ -11,8 +11,8 @@ import type {
   Region,
   VfioPciDescription,
 } from './description.ts';
-import { GICD, GICV, PCI_COMMAND_MEMORY } from './description.ts';
-import { GICD_REGISTERS, GICD_SIZE, GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
+import { GICC, GICD, GICV, PCI_COMMAND_MEMORY } from './description.ts';
+import { GICC_REGISTERS, GICD_REGISTERS, GICD_SIZE, GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
 import type { RegisterInput } from './register.ts';
 import { registersOf } from './register.ts';
 import type { Size } from './sizes.ts';
@@ -52,6 +52,8 @@ export interface RegionsInput {
 export interface Gicv2Input {
   /** Host physical address of GICV; the default is that of QEMU's virt machine. */
   readonly pa?: number;
+  /** List registers of GICH, 1 to 64; 4 unless given, as a GIC-400 has. */
+  readonly listRegisters?: number;
 }
 
 const LAST_BAR = 5;
@@ -123,14 +125,27 @@ function plain(
   return { kind, name, regions };
 }
 
-/** The host's GICv2 with its GICV frame. @throws RangeError for an address that is no multiple of 4 */
+/**
+ * The host's GICv2 with its GICV frame. A frame that starts off a page of the host is trapped by KVM.
+ * @throws RangeError for an address that is no multiple of 4, and for a number of list registers that no GICH has
+ */
 export function gicv2(name = 'gic', input: Gicv2Input = {}): Gicv2Description {
   checkName(name);
+  const { listRegisters = 4 } = input;
+  if (!Number.isInteger(listRegisters) || listRegisters < 1 || listRegisters > 64) {
+    throw new RangeError(`device '${name}': ${listRegisters} list registers; a GICH has 1 to 64`);
+  }
   const at = input.pa ?? VIRT_GICV;
   if (at % 4 !== 0) throw new RangeError(`device '${name}': GICV at ${at} has to start at a multiple of 4`);
   const gicv = { name: 'GICV', size: GICV_SIZE, pa: at, registers: GICV_REGISTERS };
   const gicd = { name: 'GICD', size: GICD_SIZE, registers: GICD_REGISTERS };
-  return { kind: 'gicv2', name, regions: [regionFrom(name, gicv, GICV), regionFrom(name, gicd, GICD)] };
+  const gicc = { name: 'GICC', size: GICV_SIZE, registers: GICC_REGISTERS };
+  const regions = [
+    regionFrom(name, gicv, GICV),
+    regionFrom(name, gicd, GICD),
+    regionFrom(name, gicc, GICC),
+  ];
+  return { kind: 'gicv2', name, regions, listRegisters };
 }
 
 /**

@@ -30,6 +30,8 @@ export interface DeviceState {
   /** By the region's number. */
   regions: Record<number, RegionState>;
   windows: readonly MmioWindow[];
+  /** Interrupt wires by name: whether each is high; one that never changed is low. */
+  lines: Readonly<Record<string, boolean>>;
   /** GICv2: the distributor and CPU interfaces of each VM, by the VM's number. */
   vgics: Record<number, Vgic>;
 }
@@ -41,6 +43,7 @@ export function initialDevice(description: DeviceDescription): DeviceState {
     memoryEnabled: description.kind !== 'vfio-pci' || (description.command & PCI_COMMAND_MEMORY) !== 0,
     regions: Object.fromEntries(regions),
     windows: [],
+    lines: {},
     vgics: {},
   };
 }

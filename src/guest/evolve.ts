@@ -56,6 +56,7 @@ export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuS
     waiting: null,
     storeBuffer: EMPTY_STORE_BUFFER,
     heldReads: [],
+    interruptsMasked: true,
   };
 }
 
@@ -108,6 +109,15 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
     case 'serror-injected':
       vcpu.pending = null;
       vcpu.waiting = null;
+      return;
+    case 'interrupts-masked':
+      vcpu.interruptsMasked = event.masked;
+      return;
+    case 'interrupt-taken':
+      vcpu.interruptsMasked = true;
+      return;
+    case 'exception-returned':
+      vcpu.interruptsMasked = false;
       return;
     default:
       evolveStoreBuffer(vcpu, event);

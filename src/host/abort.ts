@@ -8,6 +8,7 @@ import { FSC_ADDRESS_SIZE, injectAbort, isExecFault } from './inject.ts';
 import { ioMemAbort } from './io-mem-abort.ts';
 import { slotAt } from './memslot.ts';
 import { userMemAbort } from './user-mem-abort.ts';
+import { performCpuifAccess } from './vgic.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';
 
@@ -31,6 +32,7 @@ const FIPA_UNIT = 4096;
 
 export function handleGuestAbort(work: Work, input: FaultInput): void {
   const { status, ipa } = input.fault;
+  if (performCpuifAccess(work, input)) return;
   if (EXTERNAL.has(status.kind)) {
     const type = work.host.features.seaExit ? 'sea-exited' : 'serror-injected';
     emit(work, { type, vm: work.id, vcpu: input.vcpu, because: 'external-abort' });

@@ -2,6 +2,8 @@
 // resolved (a slot's hva, a BAR's physical address) but nothing that KVM computes.
 
 import type { Hva, Ipa } from '../arch/addresses.ts';
+import type { Ioeventfd } from './eventfd.ts';
+import type { Irqfd } from './irqfd.ts';
 import type { Prot, VmaBacking } from './vma.ts';
 
 /** Pages that reclaim took for a MADV_PAGEOUT, in the order of their notifiers; no model of KVM can know them. */
@@ -44,6 +46,9 @@ export type VmmCall =
       readonly logDirty: boolean;
     }
   | { readonly kind: 'create-vgic'; readonly vgic: Vgic }
+  | { readonly kind: 'ioeventfd'; readonly ioeventfd: Ioeventfd }
+  /** KVM_IRQFD and VFIO_DEVICE_SET_IRQS; for `irq-line` the VMM's own wiring. */
+  | { readonly kind: 'irqfd'; readonly irqfd: Irqfd }
   | { readonly kind: 'enable-cap'; readonly cap: string; readonly argument: number }
   /** VFIO pins every page of the range for DMA. */
   | { readonly kind: 'dma-map'; readonly hva: Hva; readonly size: number }

@@ -31,6 +31,8 @@ const linux61: KernelFeatures = {
   s1ptwAlwaysWrites: false,
   erratumNcToNgnre: false,
   gicvDirTrap: false,
+  vgicRevision3: true,
+  vgicLrOverflow: 'active-first',
   gicvNormalNc: false,
   injectsUnsupportedAtomic: false,
   ipaSizeInjection: true,
@@ -42,6 +44,7 @@ const linux515: KernelFeatures = {
   injectedEsrSignExtended: false,
   s1ptwAlwaysWrites: true,
   ipaSizeInjection: false,
+  vgicRevision3: false,
 };
 
 const linux66: KernelFeatures = {
@@ -72,7 +75,7 @@ const linux613: KernelFeatures = { ...linux612, deviceBlocks: 'vma' };
 
 const linux617: KernelFeatures = { ...linux613, cacheablePfnmap: true };
 
-const linux619: KernelFeatures = { ...linux617, seaExit: true, gicvDirTrap: true };
+const linux619: KernelFeatures = { ...linux617, seaExit: true, gicvDirTrap: true, vgicLrOverflow: 'pending-first' };
 
 const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };
 
