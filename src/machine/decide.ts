@@ -44,6 +44,7 @@ const INTERRUPTS_HEAR = [
   'device-updated',
   'device-interrupt',
   'interrupt-line-changed',
+  'vgic-synced',
   'maintenance-interrupt',
   'wfi-executed',
 ] as const;
@@ -121,6 +122,7 @@ function decideInterrupts(state: MachineState, event: Recorded): readonly Machin
     case 'device-interrupt':
       return interrupted(state, event);
     case 'interrupt-line-changed':
+    case 'vgic-synced':
       return kicks(state, event.vm);
     case 'maintenance-interrupt':
       return maintained(state, event);

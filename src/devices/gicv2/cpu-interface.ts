@@ -5,6 +5,7 @@
 import { countedEoi, HCR } from './gich.ts';
 import type { ListRegister } from './list-register.ts';
 import { decodeLr, encodeLr } from './list-register.ts';
+import { GICV_IIDR } from './registers.ts';
 import type { Vgic, VgicCpu } from './vgic.ts';
 import { lowestBit, SGIS, withCpu } from './vgic.ts';
 
@@ -107,6 +108,8 @@ export function readCpuInterface(vgic: Vgic, index: number, name: string): numbe
       return cpu.apr;
     case 'GICV_RPR':
       return runningPriority(cpu);
+    case 'GICV_IIDR':
+      return GICV_IIDR;
     case 'GICV_IAR':
     case 'GICV_AIAR':
       return shown(cpu, signalled(cpu), name === 'GICV_AIAR');

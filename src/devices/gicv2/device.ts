@@ -43,9 +43,8 @@ export function readGic(vgic: Vgic | undefined, cpu: number, piece: RegionPiece)
   const value = register.name.startsWith('GICD')
     ? readDistributor(vgic, cpu, register.name)
     : readCpuInterface(vgic, cpu, register.name);
-  const constant = register.access === 'RO' && value === 0 ? register.reset : BigInt(value);
   const from = offset - register.offset;
-  return bytesOfValue(constant, WIDTH).slice(from, from + size);
+  return bytesOfValue(BigInt(value), WIDTH).slice(from, from + size);
 }
 
 /** What a read does, with the interrupt it concerns. */

@@ -12,7 +12,7 @@ export const GICD_SIZE = 0x1000;
 export const INTIDS = 256;
 
 /** GICC_IIDR of a GIC-400 r0p1: ProductID 0x020, architecture 2, revision 1, implementer 0x43b. */
-const GICV_IIDR = 0x0202_143b;
+export const GICV_IIDR = 0x0202_143b;
 /** Product ID 'K' and implementer 0x43b; the revision in [15:12] is the kernel's. */
 export const GICD_IIDR = 0x4b00_043b;
 export const IIDR_REVISION = 2 ** 12;
