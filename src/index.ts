@@ -36,7 +36,7 @@ export {
   normalWriteThrough,
   writeCombining,
 } from './guest/mapping.ts';
-export type { Cpu, GuestAbort, GuestProgram, OpResult, Signal } from './guest/program.ts';
+export type { Cpu, GuestAbort, GuestProgram, OpResult, Signal, Steps, Vectors } from './guest/program.ts';
 export type { Because } from './host/because.ts';
 export { BECAUSE } from './host/because.ts';
 export type { KernelFeatures } from './host/kernel-features.ts';

@@ -13,6 +13,8 @@ import type {
 } from './description.ts';
 import { GICC, GICD, GICV, PCI_COMMAND_MEMORY } from './description.ts';
 import { GICC_REGISTERS, GICD_REGISTERS, GICD_SIZE, GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
+import type { InterruptInput } from './interrupt-wires.ts';
+import { wiresFrom } from './interrupt-wires.ts';
 import type { RegisterInput } from './register.ts';
 import { registersOf } from './register.ts';
 import type { Size } from './sizes.ts';
@@ -41,12 +43,19 @@ export interface BarInput extends RegionInput {
 
 export interface VfioPciInput {
   readonly bars: readonly BarInput[];
+  /** INTx of the function; messages (MSI) have no wire. */
+  readonly interrupts?: readonly InterruptInput[];
   /** Command register when plugged, 16 bits; memory decoding is on unless given. */
   readonly command?: number;
 }
 
 export interface RegionsInput {
   readonly regions: readonly RegionInput[];
+  readonly interrupts?: readonly InterruptInput[];
+}
+
+export interface EmulatedInput extends Omit<RegionInput, 'pa' | 'cacheable'> {
+  readonly interrupts?: readonly InterruptInput[];
 }
 
 export interface Gicv2Input {
@@ -73,7 +82,7 @@ export function vfioPci(name: string, input: VfioPciInput): VfioPciDescription {
   const regions: Region[] = [];
   for (const bar of input.bars) regions.push(barOf(name, bar, (regions.at(-1)?.index ?? -1) + 1));
   checkRegions(name, regions);
-  return { kind: 'vfio-pci', name, regions, command };
+  return { kind: 'vfio-pci', name, regions, command, ...wiresFrom(name, input.interrupts, regions) };
 }
 
 function barOf(name: string, input: BarInput, next: number): Region {
@@ -98,12 +107,12 @@ function barOf(name: string, input: BarInput, next: number): Region {
 
 /** A platform device assigned through vfio-platform. @throws RangeError for bad regions */
 export function vfioPlatform(name: string, input: RegionsInput): PlainPfnmapDescription {
-  return plain('vfio-platform', name, input.regions);
+  return plain('vfio-platform', name, input);
 }
 
 /** Device memory that a VMM maps through /dev/mem. @throws RangeError for bad regions */
 export function devMem(name: string, input: RegionsInput): PlainPfnmapDescription {
-  return plain('devmem', name, input.regions);
+  return plain('devmem', name, input);
 }
 
 /**
@@ -111,18 +120,18 @@ export function devMem(name: string, input: RegionsInput): PlainPfnmapDescriptio
  * @throws RangeError for bad regions
  */
 export function sysfsPci(name: string, input: RegionsInput): PlainPfnmapDescription {
-  return plain('sysfs', name, input.regions);
+  return plain('sysfs', name, input);
 }
 
 function plain(
   kind: PlainPfnmapDescription['kind'],
   name: string,
-  inputs: readonly RegionInput[],
+  { regions: inputs, interrupts }: RegionsInput,
 ): PlainPfnmapDescription {
   checkName(name);
   const regions = inputs.map((input, index) => regionFrom(name, { name: `reg${index}`, ...input }, index));
   checkRegions(name, regions);
-  return { kind, name, regions };
+  return { kind, name, regions, ...wiresFrom(name, interrupts, regions) };
 }
 
 /**
@@ -140,11 +149,7 @@ export function gicv2(name = 'gic', input: Gicv2Input = {}): Gicv2Description {
   const gicv = { name: 'GICV', size: GICV_SIZE, pa: at, registers: GICV_REGISTERS };
   const gicd = { name: 'GICD', size: GICD_SIZE, registers: GICD_REGISTERS };
   const gicc = { name: 'GICC', size: GICV_SIZE, registers: GICC_REGISTERS };
-  const regions = [
-    regionFrom(name, gicv, GICV),
-    regionFrom(name, gicd, GICD),
-    regionFrom(name, gicc, GICC),
-  ];
+  const regions = [regionFrom(name, gicv, GICV), regionFrom(name, gicd, GICD), regionFrom(name, gicc, GICC)];
   return { kind: 'gicv2', name, regions, listRegisters };
 }
 
@@ -152,9 +157,10 @@ export function gicv2(name = 'gic', input: Gicv2Input = {}): Gicv2Description {
  * A device that the VMM emulates; a scenario opens windows of VMs to it.
  * @throws RangeError for bad registers
  */
-export function emulated(name: string, input: Omit<RegionInput, 'pa' | 'cacheable'>): EmulatedDescription {
+export function emulated(name: string, input: EmulatedInput): EmulatedDescription {
   checkName(name);
-  return { kind: 'emulated', name, regions: [regionFrom(name, { name: 'window', ...input }, 0)] };
+  const regions = [regionFrom(name, { name: 'window', ...input }, 0)];
+  return { kind: 'emulated', name, regions, ...wiresFrom(name, input.interrupts, regions) };
 }
 
 function regionFrom(device: string, input: RegionInput & { readonly name: string }, index: number): Region {

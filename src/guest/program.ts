@@ -33,7 +33,18 @@ export type GuestOp =
   | { readonly kind: 'barrier'; readonly barrier: Barrier }
   /** SCTLR_EL1.M changes. */
   | { readonly kind: 'stage-1'; readonly on: boolean }
+  /** VBAR_EL1: what runs when an interrupt is taken. */
+  | { readonly kind: 'vectors'; readonly vectors: Vectors }
+  /** MSR DAIFSet or DAIFClr, bits I and F. */
+  | { readonly kind: 'mask'; readonly masked: boolean }
+  | { readonly kind: 'wfi' }
   | { readonly kind: 'raise' | 'await'; readonly signal: string };
+
+/** Handlers of interrupts; each runs to its end with interrupts masked. */
+export interface Vectors {
+  readonly irq?: GuestProgram;
+  readonly fiq?: GuestProgram;
+}
 
 /** A run of operations inside a program: `yield*` it. */
 export type Steps<Result> = Generator<GuestOp, Result, OpResult>;
@@ -91,6 +102,13 @@ export interface Cpu {
   /** DGH, FEAT_DGH: a hint against further gathering. */
   dgh(): Steps<OpResult>;
   isb(): Steps<OpResult>;
+  /** What runs when an interrupt is taken, instead of what ran before; interrupts stay masked until they are unmasked. */
+  vectors(vectors: Vectors): Steps<OpResult>;
+  /** PSTATE.I and PSTATE.F; both are set at first. */
+  maskInterrupts(): Steps<OpResult>;
+  unmaskInterrupts(): Steps<OpResult>;
+  /** WFI: goes on once an interrupt is pending for this vCPU, masked or not. */
+  wfi(): Steps<OpResult>;
   /** Tells everyone who waits for the signal to go on. */
   raise(signal: Signal): Steps<OpResult>;
   /** Goes on once the signal is raised. */
@@ -139,6 +157,10 @@ export function createCpu(index: number, ram: Mappable, mapAs: Stage1Attribute |
     dsb: barrier('DSB'),
     dgh: barrier('DGH'),
     isb: barrier('ISB'),
+    vectors: (vectors) => one({ kind: 'vectors', vectors }),
+    maskInterrupts: () => one({ kind: 'mask', masked: true }),
+    unmaskInterrupts: () => one({ kind: 'mask', masked: false }),
+    wfi: () => one({ kind: 'wfi' }),
     raise: ({ signal }) => one({ kind: 'raise', signal }),
     await: ({ signal }) => one({ kind: 'await', signal }),
   };

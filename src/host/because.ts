@@ -36,8 +36,10 @@ export const BECAUSE = {
   'readonly-slot': 'the memslot is KVM_MEM_READONLY',
   'in-kernel-device': 'a device on the in-kernel MMIO bus covers the IPA',
   ioeventfd: 'the store matches an ioeventfd: it signals, and user space is not entered',
-  'gicv-not-page-aligned': 'GICV starts or ends off a host page: the hypervisor makes each access (vgic_v2_cpuif_trap)',
-  'gicv-trap-is-32-bit': 'a trapped GICV takes aligned 32-bit accesses only: it is skipped, an SError follows',
+  'gicv-not-page-aligned':
+    'GICV starts or ends off a host page: the hypervisor makes each access (vgic_v2_cpuif_trap)',
+  'gicv-trap-is-32-bit':
+    'a trapped GICV takes aligned 32-bit accesses only: it is skipped, an SError follows',
   'no-valid-syndrome': 'ESR_EL2.ISV is 0: nothing says what to emulate',
   'cache-maintenance-without-slot': 'cache maintenance where no memslot is is skipped',
   'no-vma': 'no VMA covers the hva of the slot',

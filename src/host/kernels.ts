@@ -75,7 +75,12 @@ const linux613: KernelFeatures = { ...linux612, deviceBlocks: 'vma' };
 
 const linux617: KernelFeatures = { ...linux613, cacheablePfnmap: true };
 
-const linux619: KernelFeatures = { ...linux617, seaExit: true, gicvDirTrap: true, vgicLrOverflow: 'pending-first' };
+const linux619: KernelFeatures = {
+  ...linux617,
+  seaExit: true,
+  gicvDirTrap: true,
+  vgicLrOverflow: 'pending-first',
+};
 
 const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };
 

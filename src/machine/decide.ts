@@ -21,6 +21,7 @@ import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
 import type { MachineEvent } from './events.ts';
+import { windowAt } from './interconnect.ts';
 import {
   endedLevels,
   enters,
@@ -32,7 +33,6 @@ import {
   waited,
   wires,
 } from './interrupts.ts';
-import { windowAt } from './interconnect.ts';
 import type { MachineState } from './state.ts';
 
 const DEVICES_HEAR = ['transaction-issued', 'mmio-exited', 'mmio-handled', 'gicv-trapped'] as const;
@@ -84,10 +84,7 @@ export function decide(
     case 'access-issued':
       return entered(enters(state, event, 'trap'), guest(state, host, event));
     case 'mmio-answered':
-      return entered(
-        [...enters(state, event, 'trap'), ...kicks(state, event.vm)],
-        guest(state, host, event),
-      );
+      return entered([...enters(state, event, 'trap'), ...kicks(state, event.vm)], guest(state, host, event));
     case 'vmm-called':
     case 'vcpu-run':
     case 'stage2-map-begun': {
@@ -113,7 +110,7 @@ export function decide(
   }
 }
 
-function decideInterrupts(state: MachineState, event: Recorded): readonly MachineEvent[] {
+function decideInterrupts(state: MachineState, event: MachineEvent): readonly MachineEvent[] {
   switch (event.type) {
     case 'device-read':
     case 'device-written':

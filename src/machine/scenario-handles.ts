@@ -12,6 +12,7 @@ import type { GuestProgram } from '../guest/program.ts';
 import type { Vgic } from '../host/calls.ts';
 import type { Check, DiedWanted, LeafWanted, ReceivedWanted, SawWanted } from './expect.ts';
 import {
+  acknowledged,
   died,
   finished,
   leaf,
@@ -21,12 +22,13 @@ import {
   received,
   saw,
   sawNoAbort,
+  signalled,
   survived,
 } from './expect.ts';
 import type { AccessOutcome } from './report.ts';
 import type { Definition, MapAs, RegionRef, VmDefinition } from './scenario-definition.ts';
 import { GICV_NAME, RAM_IPA } from './scenario-definition.ts';
-import type { AssignedRegion } from './scenario-vmm.ts';
+import type { AssignedRegion, Eventfd } from './scenario-vmm.ts';
 
 /** A plugged device. */
 export interface DeviceHandle {
@@ -87,8 +89,25 @@ export interface VcpuHandle {
   finished(): Check;
   /** Values that its loads gave, in program order; null where a load gave none. */
   loaded(values: readonly (bigint | null)[]): Check;
+  /** INTIDs that its reads of IAR acknowledged, in order; those that no load asked for do not count. */
+  acknowledged(intids: readonly number[]): Check;
   /** How its accesses ended, in program order; null for one that did not. */
   outcomes(wanted: readonly (AccessOutcome | null)[]): Check;
+}
+
+/** Which stores an ioeventfd takes. */
+export interface IoeventfdMatch {
+  /** IPA of the store. */
+  readonly at: number;
+  /** Bytes of the store; any size unless given. */
+  readonly size?: 1 | 2 | 4 | 8;
+  /** Value of the store (datamatch); any unless given. */
+  readonly value?: bigint;
+}
+
+export interface EventfdHandle extends Eventfd {
+  /** How often stores signalled it. */
+  signalled(times: number): Check;
 }
 
 export interface VmHandle {
@@ -102,6 +121,15 @@ export interface VmHandle {
   /** Some IPA where nothing is, or whatever else the scenario wants to aim at. @param size bytes; 4K unless given */
   at(address: number, size?: Size): Mappable;
   vcpu(index: number): VcpuHandle;
+  /**
+   * Wires an interrupt of a device to an SPI of the VM's GIC: VFIO's by KVM_IRQFD, with a resampler for a level; an
+   * emulated device's by KVM_IRQ_LINE.
+   * @param line the device's name for it: `INTA` @param spi from 0, which is INTID 32
+   * @throws RangeError for a VM without an interrupt controller, and for an SPI that it does not have
+   */
+  connect(device: { readonly name: string }, line: string, spi: number): void;
+  /** KVM_IOEVENTFD: a store that matches signals, and does not exit to the VMM. */
+  ioeventfd(name: string, match: IoeventfdMatch): EventfdHandle;
   died(wanted?: DiedWanted): Check;
   survived(): Check;
   /** Some vCPU took such an exception at EL1. */
@@ -149,6 +177,8 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
     onRunError: options.onRunError ?? 'stop',
     capabilities: options.capabilities ?? {},
     assignments: [],
+    interrupts: [],
+    ioeventfds: [],
     programs: new Map(),
     lastVcpu: 0,
   };
@@ -164,6 +194,8 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
       size: bytesOf(size, name),
     }),
     vcpu: (index) => vcpuHandle(vm, index),
+    connect: ({ name: device }, line, spi) => connect(vm, device, line, spi),
+    ioeventfd: (eventfd, match) => ioeventfdOf(vm, eventfd, match),
     died: (wanted = {}) => died(name, wanted),
     survived: () => survived(name),
     saw: (wanted) => saw(name, wanted),
@@ -194,6 +226,23 @@ function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): Re
   }
   vm.assignments.push({ region, ipa: ipa(at), readonly, as, alignment, mayBeRefused });
   return regionHandle(vm.name, region.name, ipa(at), region.size);
+}
+
+/** INTIDs of a GICv2 of KVM's default size, without SGIs and PPIs. */
+const SPIS = 224;
+
+function connect(vm: VmDefinition, device: string, line: string, spi: number): void {
+  if (vm.vgic === null) throw new RangeError(`VM '${vm.name}' has no interrupt controller; give it vgic: 2`);
+  if (!Number.isInteger(spi) || spi < 0 || spi >= SPIS) {
+    throw new RangeError(`VM '${vm.name}': SPI ${spi} is not one of 0 to ${SPIS - 1}`);
+  }
+  vm.interrupts.push({ device, line, spi });
+}
+
+function ioeventfdOf(vm: VmDefinition, eventfd: string, match: IoeventfdMatch): EventfdHandle {
+  const { at, size = 0, value: datamatch = null } = match;
+  vm.ioeventfds.push({ eventfd, gpa: ipa(at), size, datamatch });
+  return { vm: vm.name, eventfd, signalled: (times) => signalled(vm.name, eventfd, times) };
 }
 
 function giccOf(vm: VmDefinition): RegionHandle {
@@ -228,6 +277,7 @@ function vcpuHandle(vm: VmDefinition, index: number): VcpuHandle {
     },
     finished: () => finished(vm.name, index),
     loaded: (values) => loaded(vm.name, index, values),
+    acknowledged: (intids) => acknowledged(vm.name, index, intids),
     outcomes: (wanted) => outcomes(vm.name, index, wanted),
   };
 }

@@ -9,6 +9,7 @@ import type { Granule } from '../arch/geometry.ts';
 import { stage2Geometry } from '../arch/geometry.ts';
 import { STAGE_1_ON } from '../arch/stage1.ts';
 import type { DeviceDescription } from '../devices/description.ts';
+import { triggerOf } from '../devices/interrupt-wires.ts';
 import { mmapRegion } from '../devices/mmap.ts';
 import type { VmmCall } from '../host/calls.ts';
 import type { KernelPreset } from '../host/kernels.ts';
@@ -143,9 +144,25 @@ function setUpVm(
     regions.push(region.placed);
     events.push(...region.events);
   }
+  wiringCalls(vm, devices).forEach(call);
   for (let index = 0; index < vcpus; index++)
     events.push({ type: 'vcpu-run', vm: id, vcpu: firstVcpu + index });
   return { events, regions };
+}
+
+/** Interrupts and eventfds, wired once the VM's devices are there. */
+function wiringCalls({ name, interrupts, ioeventfds }: VmDefinition, devices: readonly DeviceDescription[]) {
+  return [
+    ...interrupts.map(({ device: wanted, line, spi: gsi }): VmmCall => {
+      const device = devices.findIndex((it) => it.name === wanted);
+      const description = devices[device];
+      if (description === undefined) throw new RangeError(`VM '${name}': no device '${wanted}' is plugged`);
+      const trigger = triggerOf(description, line) === 'level' ? 'resample' : 'edge';
+      const by = description.kind === 'emulated' ? 'irq-line' : trigger;
+      return { kind: 'irqfd', irqfd: { device, line, gsi, by } };
+    }),
+    ...ioeventfds.map((ioeventfd): VmmCall => ({ kind: 'ioeventfd', ioeventfd })),
+  ];
 }
 
 /** Guest RAM: one anonymous mapping, one slot. */

@@ -14,9 +14,10 @@ const VIRT_GICD: Ipa = ipa(0x0800_0000);
 
 /** The same device, regions and addresses behind another driver. */
 export function withDriver(device: DeviceDescription, driver: MapAs): DeviceDescription {
-  const { name, regions } = device;
+  const { name, regions, interrupts } = device;
   const command = device.kind === 'vfio-pci' ? device.command : PCI_COMMAND_MEMORY;
-  return driver === 'vfio-pci' ? { kind: driver, name, regions, command } : { kind: driver, name, regions };
+  const same = { name, regions, ...(interrupts === undefined ? {} : { interrupts }) };
+  return driver === 'vfio-pci' ? { kind: driver, ...same, command } : { kind: driver, ...same };
 }
 
 const isPassThrough = ({ kind }: DeviceDescription): boolean => kind !== 'emulated' && kind !== 'gicv2';

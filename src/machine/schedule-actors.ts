@@ -1,5 +1,5 @@
-// Those who take turns: a vCPU that runs a guest program, and a program of the VMM. A vCPU parks at every access and
-// at every stage of a fault, so that others can come in between; a VMM's turn is one call.
+// A program of the VMM or of the host's administrator that takes turns: a turn is one call, or one thing that a device
+// does by itself.
 
 import { STAGE_1_OFF, STAGE_1_ON } from '../arch/stage1.ts';
 import type { Mappable, Stage1Attribute } from '../guest/mapping.ts';
@@ -11,6 +11,7 @@ import type { PlacedRegion } from './scenario-setup.ts';
 import type { VmmOp, VmmProgram, VmmResult } from './scenario-vmm.ts';
 import { VMM } from './scenario-vmm.ts';
 import type { Actor } from './schedule.ts';
+import { naming } from './schedule.ts';
 import type { Simulation } from './simulation.ts';
 
 /** What all actors of a run share. */
@@ -123,15 +124,16 @@ export function vmmActor(stage: Stage, id: number, index: number, program: VmmPr
     name,
     status() {
       if (ended) return 'done';
-      return last?.kind === 'await' && !stage.signals.has(last.signal) ? 'waiting' : 'ready';
+      return goesOn(stage, last) ? 'ready' : 'waiting';
     },
     step() {
+      if (last?.kind === 'await-eventfd') readEventfd(stage, last);
       const turn = naming(name, () => steps.next(result));
       ended = turn.done === true;
       last = turn.done === true ? null : turn.value;
       result = { errno: 0 };
       if (last === null) return;
-      if (!isSignal(last)) result = act(stage, last) ?? result;
+      if (!waitsOrSignals(last)) result = act(stage, last) ?? result;
       else if (last.kind === 'raise') stage.signals.add(last.signal);
     },
   };
@@ -141,9 +143,24 @@ const PCI_COMMAND_MEMORY = 2;
 const EINVAL = 22;
 
 type SignalOp = Extract<VmmOp, { readonly signal: string }>;
-type VmmAction = Exclude<VmmOp, SignalOp>;
+type EventfdOp = Extract<VmmOp, { readonly kind: 'await-eventfd' }>;
+type VmmAction = Exclude<VmmOp, SignalOp | EventfdOp>;
 
-const isSignal = (op: VmmOp): op is SignalOp => 'signal' in op;
+const waitsOrSignals = (op: VmmOp): op is SignalOp | EventfdOp =>
+  'signal' in op || op.kind === 'await-eventfd';
+
+/** Whether a program of the VMM can go on behind this operation. */
+function goesOn(stage: Stage, last: VmmOp | null): boolean {
+  if (last?.kind === 'await') return stage.signals.has(last.signal);
+  if (last?.kind !== 'await-eventfd') return true;
+  const vm = stage.simulation.state.vms.find(({ name }) => name === last.vm);
+  return (vm?.eventfds[last.eventfd] ?? 0) > 0;
+}
+
+function readEventfd({ simulation }: Stage, { vm, eventfd }: EventfdOp): void {
+  const id = simulation.state.vms.findIndex(({ name }) => name === vm);
+  simulation.dispatch({ type: 'eventfd-read', vm: id, eventfd });
+}
 
 /** Does it; returns what came of it only if no call was made. */
 function act(stage: Stage, op: VmmAction): VmmResult | null {
@@ -162,6 +179,9 @@ function act(stage: Stage, op: VmmAction): VmmResult | null {
       simulation.dispatch({ type: 'interrupt-line-changed', device, vm, cpu, intid, level });
       return null;
     }
+    case 'device-sets':
+      deviceSets(stage, op);
+      return null;
     default: {
       const region = stage.regions.find((it) => it.vmName === op.region.vm && it.name === op.region.name);
       if (region === undefined || region.slot === null) return { errno: EINVAL };
@@ -169,6 +189,26 @@ function act(stage: Stage, op: VmmAction): VmmResult | null {
       return null;
     }
   }
+}
+
+/** @throws RangeError for a register that the device does not have */
+function deviceSets(
+  { simulation }: Stage,
+  op: { readonly device: string; readonly register: string; readonly bits: bigint },
+): void {
+  const { devices } = simulation.state;
+  const device = devices.findIndex(({ description }) => description.name === op.device);
+  for (const { index: region, registers } of devices[device]?.description.regions ?? []) {
+    const register = registers.find(({ name }) => name === op.register);
+    if (register === undefined) continue;
+    const now = devices[device]?.regions[region]?.registers[op.register] ?? register.reset;
+    const value = BigInt.asUintN(register.width * 8, now | op.bits);
+    simulation.dispatch({ type: 'device-updated', device, region, register: op.register, value });
+    return;
+  }
+  throw new RangeError(
+    `device '${op.device}' has no register ${op.register}; declare it where it is plugged`,
+  );
 }
 
 type RegionAction = Extract<VmmAction, { readonly region: unknown }>;
@@ -186,15 +226,5 @@ function callOf(op: RegionAction, slot: VmmCall & { kind: 'set-memslot' }): VmmC
       return slot;
     case 'log-dirty':
       return { ...slot, logDirty: true };
-  }
-}
-
-/** A program's own error, under the name of who runs it. */
-function naming<T>(name: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${name}: its program failed: ${reason}`, { cause: error });
   }
 }

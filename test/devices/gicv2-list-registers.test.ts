@@ -1,8 +1,8 @@
 // List registers: what fits, what waits, and what KVM learns from them at the next exit.
 
 import { describe, expect, it } from 'vitest';
-import { decodeLr, encodeLr } from '../../src/devices/gicv2/list-register.ts';
 import { interruptOf, wakes } from '../../src/devices/gicv2/lines.ts';
+import { decodeLr, encodeLr } from '../../src/devices/gicv2/list-register.ts';
 import { EOIR, type Gic, gic, HPPIR, IAR, RPR, running, SPURIOUS } from '../helpers/vgic.ts';
 
 const LEVEL_SPIS = 0xc08;

@@ -1,12 +1,12 @@
 // A GICv2 as a driver and its host see it, by register offsets: accesses to GICD leave the guest and enter it again, an
 // interrupt kicks the vCPU, GICV raises its maintenance interrupt. What the machine does by events is done at once.
 
-import type { DeviceEvent } from '../../src/devices/events.ts';
 import { decideMmio } from '../../src/devices/decide.ts';
 import { GICC, GICD, GICV } from '../../src/devices/description.ts';
+import type { DeviceEvent } from '../../src/devices/events.ts';
 import { evolveDevice } from '../../src/devices/evolve.ts';
-import { kicked } from '../../src/devices/gicv2/lines.ts';
 import { ackedSpis } from '../../src/devices/gicv2/hwstate.ts';
+import { kicked } from '../../src/devices/gicv2/lines.ts';
 import type { Vgic, VgicTraits } from '../../src/devices/gicv2/vgic.ts';
 import { initialVgic } from '../../src/devices/gicv2/vgic.ts';
 import { gicv2 } from '../../src/devices/plug.ts';

@@ -68,12 +68,7 @@ function afterGicRead(vgic: Vgic, cpu: number, piece: RegionPiece): Vgic {
 }
 
 /** Unknown bytes change nothing. */
-function afterGicWrite(
-  vgic: Vgic,
-  cpu: number,
-  piece: RegionPiece,
-  bytes: readonly number[] | null,
-): Vgic {
+function afterGicWrite(vgic: Vgic, cpu: number, piece: RegionPiece, bytes: readonly number[] | null): Vgic {
   const { register } = piece;
   if (register === null || bytes === null || !answers(piece)) return vgic;
   const from = piece.offset - register.offset;

@@ -89,7 +89,10 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     bits: 8,
     queues: true,
     read: sources,
-    write: (value, irq) => ({ sources: irq.sources | value, latch: irq.latch || (irq.sources | value) !== 0 }),
+    write: (value, irq) => ({
+      sources: irq.sources | value,
+      latch: irq.latch || (irq.sources | value) !== 0,
+    }),
   },
 };
 

@@ -40,5 +40,3 @@ export function gicOf(
   }
   return null;
 }
-
-
