@@ -2,22 +2,12 @@
 // (virt/kvm/eventfd.c, ioeventfd_in_range()), and the counters that their readers wait for.
 
 import type { Ipa } from '../arch/addresses.ts';
+import type { Ioeventfd } from './calls.ts';
 import type { Work } from './work.ts';
 import { emit } from './work.ts';
 
 const EINVAL = 22;
 const EEXIST = 17;
-
-/** KVM_IOEVENTFD: where a store signals which eventfd. */
-export interface Ioeventfd {
-  /** Name of the eventfd; several addresses may share one. */
-  readonly eventfd: string;
-  readonly gpa: Ipa;
-  /** Bytes of the store; 0 for any size at this address. */
-  readonly size: 0 | 1 | 2 | 4 | 8;
-  /** Value of the store (KVM_IOEVENTFD_FLAG_DATAMATCH); null for any. */
-  readonly datamatch: bigint | null;
-}
 
 const SIZES: readonly number[] = [0, 1, 2, 4, 8];
 

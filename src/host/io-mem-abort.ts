@@ -6,7 +6,7 @@ import type { Because } from './because.ts';
 import { ioeventfdAt } from './eventfd.ts';
 import type { FaultInput } from './events.ts';
 import type { Work } from './work.ts';
-import { emit } from './work.ts';
+import { conclude, emit } from './work.ts';
 
 const ENOSYS = 38;
 
@@ -31,8 +31,11 @@ export function ioMemAbort(work: Work, input: FaultInput, because: Because): voi
   const write = access.syndrome.wnr;
   const signalled = write ? ioeventfdAt(work.vm.ioeventfds, gpa, size, access.value ?? null) : undefined;
   if (signalled !== undefined) {
-    emit(work, { type: 'eventfd-signalled', vm: work.id, eventfd: signalled.eventfd });
-    emit(work, { type: 'mmio-handled', vm: work.id, vcpu, gpa, size, write, because: 'ioeventfd' });
+    conclude(
+      work,
+      { type: 'eventfd-signalled', vm: work.id, eventfd: signalled.eventfd },
+      { type: 'mmio-handled', vm: work.id, vcpu, gpa, size, write, because: 'ioeventfd' },
+    );
     return;
   }
   const inKernel = because === 'no-slot' && onKernelBus(work, gpa, size);

@@ -2,6 +2,7 @@
 // (vfio_intx_handler(), vfio_automasked_irq_handler(), irqfd_resampler_ack()), or KVM_IRQ_LINE by a VMM that emulates
 // the device. Pure: from what the VM's wiring is to the lines of its GIC that change.
 
+import type { Irqfd } from './calls.ts';
 import type { HostEvent } from './events.ts';
 import type { VmState } from './state.ts';
 import type { Work } from './work.ts';
@@ -9,18 +10,6 @@ import { emit } from './work.ts';
 
 const EAGAIN = 11;
 const EBUSY = 16;
-
-/** One interrupt of a device, and the line of a VM's GIC it drives. */
-export interface Irqfd {
-  /** Number of the device's slice. */
-  readonly device: number;
-  /** The device's name for it. */
-  readonly line: string;
-  /** KVM's number of the line: SPI n of the VM, INTID n + 32. */
-  readonly gsi: number;
-  /** `resample`: a level, which VFIO masks until the guest's end of it; `edge`: a pulse; `irq-line`: KVM_IRQ_LINE. */
-  readonly by: 'resample' | 'edge' | 'irq-line';
-}
 
 /** KVM's default routing: GSI n is SPI n. */
 export const FIRST_SPI = 32;

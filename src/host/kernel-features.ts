@@ -57,7 +57,7 @@ export interface KernelFeatures {
   readonly vgicRevision3: boolean;
   /**
    * What of a vGIC's interrupts goes first into too few list registers. `active-first`: what is active, then what is
-   * pending by priority; the rest waits for the underflow interrupt. `pending-first`: what is pending and not active, and
+   * pending by priority; the rest waits for the underflow interrupt. `pending-first`: what is pending and not active;
    * ends of interrupts outside the list registers are counted. Linux 6.19, with the trap of GICC_DIR.
    */
   readonly vgicLrOverflow: 'active-first' | 'pending-first';

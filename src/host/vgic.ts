@@ -7,7 +7,7 @@ import type { FaultInput } from './events.ts';
 import { leafAttributes } from './leaf.ts';
 import { breakBeforeMake } from './map.ts';
 import type { Work } from './work.ts';
-import { emit } from './work.ts';
+import { conclude, emit } from './work.ts';
 
 /** The CPU interface page that stays when GICC_DIR, in the next page, is trapped. */
 const CPU_INTERFACE_PAGE = 0x1000;
@@ -73,11 +73,11 @@ export function performCpuifAccess(work: Work, { vcpu, access, fault }: FaultInp
   const size = 2 ** access.syndrome.sas;
   const at = { vm: work.id, vcpu };
   if (size !== WORD || gpa % WORD !== 0) {
-    emit(work, { type: 'serror-injected', ...at, because: 'gicv-trap-is-32-bit' });
+    conclude(work, { type: 'serror-injected', ...at, because: 'gicv-trap-is-32-bit' });
     return true;
   }
   const because = 'gicv-not-page-aligned';
-  emit(work, { type: 'gicv-trapped', ...at, gpa, size, write: access.syndrome.wnr, because });
+  conclude(work, { type: 'gicv-trapped', ...at, gpa, size, write: access.syndrome.wnr, because });
   return true;
 }
 

@@ -4,8 +4,7 @@
 import type { Ipa } from '../arch/addresses.ts';
 import type { DeviceDescription } from '../devices/description.ts';
 import type { GuestProgram } from '../guest/program.ts';
-import type { Vgic } from '../host/calls.ts';
-import type { Ioeventfd } from '../host/eventfd.ts';
+import type { Ioeventfd, Vgic } from '../host/calls.ts';
 import type { VmmProgram } from './scenario-vmm.ts';
 
 /** How a VMM maps a region into its process; a device is mapped by its own driver unless a scenario says otherwise. */

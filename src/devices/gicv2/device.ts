@@ -1,5 +1,6 @@
 // The GICv2 as a device: leads an access to the CPU interface (GICV, hardware), to the distributor (GICD, emulated in
-// the kernel) or to the part of the CPU interface that the kernel traps (GICC). Accesses of another size than a register answers are RAZ/WI.
+// the kernel) or to what the kernel traps of the CPU interface (GICC). Accesses of another size than a register answers
+// are RAZ/WI.
 
 import { bytesOfValue } from '../../arch/transaction.ts';
 import type { DeviceDescription } from '../description.ts';
