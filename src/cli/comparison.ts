@@ -84,12 +84,11 @@ function accessFacts(run: ScenarioRun, nameGroup: NameGroup): Fact[] {
   );
 }
 
-/** What each vCPU with a virtual CPU interface acknowledged, and what a read that no load asked for took from it. */
+/** What each vCPU acknowledged, and what a read that no load asked for took from it. */
 function interruptFacts(run: ScenarioRun): Fact[] {
-  const gics = new Set(run.regions.filter(({ kind }) => kind === 'gicv').map(({ vm }) => vm));
   const vcpus = run.vms.flatMap((vm) => vm.vcpus.map((vcpu) => ({ vm: vm.name, ...vcpu })));
   return vcpus
-    .filter(({ vm, accesses }) => gics.has(vm) && accesses.length > 0)
+    .filter(({ interrupts }) => interrupts.length > 0)
     .flatMap(({ vm, index, interrupts }): Fact[] => {
       const label = vcpus.length > 1 ? `${vm}/${index} interrupts` : 'interrupts';
       const seen = interruptsText(interrupts, false) ?? 'none';

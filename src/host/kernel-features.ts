@@ -56,11 +56,11 @@ export interface KernelFeatures {
   /** GICD_IIDR.Revision of a new vGIC is 3 (KVM_VGIC_IMP_REV_LATEST), not 2. Linux 5.19, 49a1a2c70a7f. */
   readonly vgicRevision3: boolean;
   /**
-   * What of a vGIC's interrupts goes first into too few list registers. `active-first`: what is active, then what is
-   * pending by priority; the rest waits for the underflow interrupt. `pending-first`: what is pending and not active;
+   * What of a vGIC's interrupts goes first into too few list registers. `active`: what is active, then what is
+   * pending by priority; the rest waits for the underflow interrupt. `pending`: what is pending and not active;
    * ends of interrupts outside the list registers are counted. Linux 6.19, with the trap of GICC_DIR.
    */
-  readonly vgicLrOverflow: 'active-first' | 'pending-first';
+  readonly vgicLrFirst: 'active' | 'pending';
   /**
    * A what-if that no kernel has: GICV is mapped Normal-NC, as the 6.9 change would have done without its exception
    * for GICv2 (cover letter v9, 24 February 2024).

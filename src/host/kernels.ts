@@ -32,7 +32,7 @@ const linux61: KernelFeatures = {
   erratumNcToNgnre: false,
   gicvDirTrap: false,
   vgicRevision3: true,
-  vgicLrOverflow: 'active-first',
+  vgicLrFirst: 'active',
   gicvNormalNc: false,
   injectsUnsupportedAtomic: false,
   ipaSizeInjection: true,
@@ -79,7 +79,7 @@ const linux619: KernelFeatures = {
   ...linux617,
   seaExit: true,
   gicvDirTrap: true,
-  vgicLrOverflow: 'pending-first',
+  vgicLrFirst: 'pending',
 };
 
 const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };

@@ -177,9 +177,9 @@ function initialiseVgic(
 ): void {
   const { description } = device;
   if (description.kind !== 'gicv2' || vgic?.version !== 2 || host === null) return;
-  const { vgicRevision3, vgicLrOverflow: overflow } = host.features;
+  const { vgicRevision3, vgicLrFirst: lrFirst } = host.features;
   const { listRegisters } = description;
-  const traits = { listRegisters, revision: vgicRevision3 ? 3 : 2, overflow };
+  const traits = { listRegisters, revision: vgicRevision3 ? 3 : 2, lrFirst };
   evolveDevice(device, { type: 'vgic-initialised', vm, vcpus, traits });
 }
 

@@ -7,7 +7,7 @@ import { EOIR, type Gic, gic, HPPIR, IAR, RPR, running, SPURIOUS } from '../help
 
 const LEVEL_SPIS = 0xc08;
 const ISENABLER1 = 0x104;
-const OLD = { overflow: 'active-first' } as const;
+const OLD = { lrFirst: 'active' } as const;
 
 /** What a vCPU's list registers hold, in their order. */
 const loaded = (it: Gic, cpu = 0) =>

@@ -12,7 +12,7 @@ import { initialVgic } from '../../src/devices/gicv2/vgic.ts';
 import { gicv2 } from '../../src/devices/plug.ts';
 import { initialDevice } from '../../src/devices/state.ts';
 
-const GIC_400: VgicTraits = { listRegisters: 4, revision: 3, overflow: 'pending-first' };
+const GIC_400: VgicTraits = { listRegisters: 4, revision: 3, lrFirst: 'pending' };
 
 /** Names of GICV's registers that tests use. */
 export const IAR = 0x0c;

@@ -133,7 +133,7 @@ function invariants(it: Gic): void {
 
 const KINDS = fc.record({
   listRegisters: fc.constantFrom(1, 2, 4, 16),
-  overflow: fc.constantFrom('active-first' as const, 'pending-first' as const),
+  lrFirst: fc.constantFrom('active' as const, 'pending' as const),
 });
 
 describe('a vGIC with few list registers', () => {
@@ -141,7 +141,7 @@ describe('a vGIC with few list registers', () => {
     fc.assert(
       fc.property(KINDS, fc.array(step, { maxLength: 60 }), (traits, steps) => {
         // Before 6.19 what is active keeps its list register: nesting deeper than there are starves what is pending.
-        const deep = traits.overflow === 'active-first' && traits.listRegisters < PRIORITIES.length + 1;
+        const deep = traits.lrFirst === 'active' && traits.listRegisters < PRIORITIES.length + 1;
         const at = world(deep ? { ...traits, listRegisters: PRIORITIES.length + 1 } : traits);
         for (const one of steps) {
           act(at, one);

@@ -1,6 +1,6 @@
 // What KVM moves between its interrupts and the list registers: kvm_vgic_flush_hwstate() before each entry of the guest
 // and kvm_vgic_sync_hwstate() after each exit (vgic.c, vgic-v2.c). There are few list registers, four on a GIC-400: how
-// the rest waits is the kernel's choice (KernelFeatures.vgicLrOverflow).
+// the rest waits is the kernel's choice (KernelFeatures.vgicLrFirst).
 
 import { pruneApList, targetOf } from './ap-list.ts';
 import { HCR, hcrOf } from './gich.ts';
@@ -71,12 +71,12 @@ function summarize(vgic: Vgic, cpu: number): Summary {
 function sorted(vgic: Vgic, cpu: number, apList: readonly number[]): readonly number[] {
   const rank = (irq: Irq): number => {
     const offered = irq.enabled && isPending(irq);
-    if (vgic.overflow === 'pending-first') return offered && !irq.active ? 0 : 1;
+    if (vgic.lrFirst === 'pending') return offered && !irq.active ? 0 : 1;
     return irq.active ? 0 : offered ? 1 : 2;
   };
   const key = (intid: number): readonly [number, number] => {
     const irq = irqAt(vgic, cpu, intid);
-    const byPriority = vgic.overflow === 'pending-first' || rank(irq) === 1;
+    const byPriority = vgic.lrFirst === 'pending' || rank(irq) === 1;
     return [rank(irq), byPriority ? irq.priority : 0];
   };
   return apList.toSorted((a, b) => {
@@ -92,12 +92,12 @@ export function flushHwstate(vgic: Vgic, index: number): Vgic {
   if (cpu === undefined || cpu.inGuest) return vgic;
   const summary = summarize(vgic, index);
   const { apList, lrs, next } =
-    vgic.overflow === 'pending-first' ? fillPendingFirst(vgic, index, summary) : fillActiveFirst(vgic, index);
+    vgic.lrFirst === 'pending' ? fillPendingFirst(vgic, index, summary) : fillActiveFirst(vgic, index);
   const usedLrs = lrs.length;
   const empty = Array.from({ length: vgic.listRegisters - usedLrs }, () => 0);
   const left = apList.length > 0 && apList.at(-1) !== decodeLr(lrs.at(-1) ?? 0).intid;
   const hcr =
-    vgic.overflow === 'pending-first'
+    vgic.lrFirst === 'pending'
       ? hcrOf(cpu, summary, vgic.listRegisters)
       : HCR.En + (usedLrs === vgic.listRegisters && left ? HCR.UIE : 0);
   const change = { apList, lrs: [...lrs, ...empty], usedLrs, hcr, inGuest: true, requested: false };

@@ -53,8 +53,8 @@ export interface VgicTraits {
   readonly listRegisters: number;
   /** GICD_IIDR.Revision. */
   readonly revision: number;
-  /** See KernelFeatures.vgicLrOverflow. */
-  readonly overflow: 'active-first' | 'pending-first';
+  /** See KernelFeatures.vgicLrFirst. */
+  readonly lrFirst: 'active' | 'pending';
 }
 
 export interface Vgic extends VgicTraits {
@@ -72,21 +72,21 @@ export const SGIS = 16;
 export const PRIVATE_INTIDS = 32;
 
 /** A GIC-400 under a current kernel. */
-const TRAITS: VgicTraits = { listRegisters: 4, revision: 3, overflow: 'pending-first' };
+const TRAITS: VgicTraits = { listRegisters: 4, revision: 3, lrFirst: 'pending' };
 
 /** GICH_HCR of a vCPU without interrupts: En, and from 6.19 on the two that tell of a group being enabled. */
-const IDLE_HCR = { 'active-first': 0b1, 'pending-first': 0b101_0001 } as const;
+const IDLE_HCR = { active: 0b1, pending: 0b101_0001 } as const;
 
 /**
  * A vCPU as it first runs, with empty list registers: a VMCR of zero gives the binary points their lowest values.
  */
-const resetCpu = ({ listRegisters, overflow }: VgicTraits): VgicCpu => ({
+const resetCpu = ({ listRegisters, lrFirst }: VgicTraits): VgicCpu => ({
   ctlr: 0,
   pmr: 0,
   bpr: 2,
   abpr: 3,
   apr: 0,
-  hcr: IDLE_HCR[overflow],
+  hcr: IDLE_HCR[lrFirst],
   lrs: Array.from({ length: listRegisters }, () => 0),
   usedLrs: 0,
   apList: [],
