@@ -1,10 +1,7 @@
 // A program of the VMM or of the host's administrator that takes turns: a turn is one call, or one thing that a device
 // does by itself.
 
-import { STAGE_1_OFF, STAGE_1_ON } from '../arch/stage1.ts';
-import type { Mappable, Stage1Attribute } from '../guest/mapping.ts';
-import type { GuestOp, GuestProgram, OpResult } from '../guest/program.ts';
-import { createCpu } from '../guest/program.ts';
+import type { Stage1Attribute } from '../guest/mapping.ts';
 import type { VmmCall } from '../host/calls.ts';
 import type { Collector } from './report-collect.ts';
 import type { PlacedRegion } from './scenario-setup.ts';
@@ -26,87 +23,6 @@ export interface Stage {
   /** Number of the next access. */
   nextAccess: number;
   isDead(vm: number): boolean;
-}
-
-/** The vCPU whose program is to run. */
-export interface VcpuPlace {
-  readonly vm: number;
-  readonly vmName: string;
-  readonly vcpu: number;
-  readonly index: number;
-  readonly ram: Mappable;
-}
-
-export interface VcpuActor extends Actor {
-  finished(): boolean;
-}
-
-const NOTHING: OpResult = { value: null, aborted: null, skipped: null };
-
-/** @throws Error that names the vCPU if its program throws */
-export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram): VcpuActor {
-  const { simulation } = stage;
-  const { vm, vcpu } = place;
-  const name = `${place.vmName} vcpu ${place.index}`;
-  const steps = program(createCpu(place.index, place.ram, stage.mapAs));
-  let last: GuestOp | null = null;
-  let ended = false;
-  return {
-    id: vcpu,
-    name,
-    finished: () => ended,
-    status() {
-      if (stage.isDead(vm)) return 'done';
-      if (simulation.held(vcpu) !== undefined) return 'ready';
-      if (ended) return 'done';
-      return last?.kind === 'await' && !stage.signals.has(last.signal) ? 'waiting' : 'ready';
-    },
-    step() {
-      if (simulation.release(vcpu)) return;
-      const turn = naming(name, () => steps.next(resultOf(stage, vcpu, last, name)));
-      ended = turn.done === true;
-      last = turn.done === true ? null : turn.value;
-      if (last === null) simulation.dispatch({ type: 'program-ended', vm, vcpu });
-      else perform(stage, place, last);
-    },
-  };
-}
-
-function perform(stage: Stage, { vm, vcpu }: VcpuPlace, op: GuestOp): void {
-  const { simulation } = stage;
-  switch (op.kind) {
-    case 'access': {
-      const access = { ...op.access, id: stage.nextAccess };
-      stage.nextAccess += 1;
-      simulation.dispatch({ type: 'access-issued', vm, vcpu, access });
-      return;
-    }
-    case 'barrier':
-      simulation.dispatch({ type: 'barrier-executed', vm, vcpu, barrier: op.barrier });
-      return;
-    case 'stage-1': {
-      const paBits = simulation.state.vcpus[vcpu]?.stage1.paBits ?? 48;
-      const stage1 = { controls: op.on ? STAGE_1_ON : STAGE_1_OFF, paBits };
-      simulation.dispatch({ type: 'stage1-switched', vm, vcpu, stage1 });
-      return;
-    }
-    case 'raise':
-      stage.signals.add(op.signal);
-      return;
-    case 'await':
-      return;
-  }
-}
-
-/** What the program gets back for its last operation. */
-function resultOf(stage: Stage, vcpu: number, op: GuestOp | null, name: string): OpResult {
-  if (op?.kind !== 'access') return NOTHING;
-  const access = stage.collector.latest(vcpu);
-  if (access === undefined || !access.ended) {
-    throw new Error(`access ${access?.id} of ${name} waits for an answer that nobody gave`);
-  }
-  const { value, aborted, errno } = access;
-  return { value, aborted, skipped: errno };
 }
 
 /** @param id behind those of all vCPUs */

@@ -44,7 +44,7 @@ export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram)
   const { simulation } = stage;
   const { vm, vcpu } = place;
   const name = `${place.vmName} vcpu ${place.index}`;
-  const cpu = createCpu(place.index, place.ram);
+  const cpu = createCpu(place.index, place.ram, stage.mapAs);
   const frames: Frame[] = [frameOf(program, cpu)];
   const cell: { vectors: Vectors } = { vectors: {} };
   const handler = (): { exception: 'irq' | 'fiq'; run: GuestProgram } | null => {

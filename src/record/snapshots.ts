@@ -55,7 +55,8 @@ interface Keyframes {
  */
 const EVENTS_A_SLICE = 4;
 
-const slicesIn = ({ vms, vcpus, devices }: MachineState): number => vms.length + vcpus.length + devices.length;
+const slicesIn = ({ vms, vcpus, devices }: MachineState): number =>
+  vms.length + vcpus.length + devices.length;
 
 function createKeyframes(before: MachineState, first: number, most: number): Keyframes {
   let every = first;
