@@ -102,7 +102,7 @@ export interface Cpu {
   /** DGH, FEAT_DGH: a hint against further gathering. */
   dgh(): Steps<OpResult>;
   isb(): Steps<OpResult>;
-  /** What runs when an interrupt is taken, instead of what ran before; interrupts stay masked until they are unmasked. */
+  /** What runs in place of the program when an interrupt is taken; interrupts have to be unmasked for that. */
   vectors(vectors: Vectors): Steps<OpResult>;
   /** PSTATE.I and PSTATE.F; both are set at first. */
   maskInterrupts(): Steps<OpResult>;
