@@ -1,11 +1,13 @@
 // The load that is measured: guest stores to fresh pages through the whole path (access, fault, policy, map, retry,
 // complete), on one VM or on many.
 
+import type { Pa } from '../src/arch/addresses.ts';
 import { hva, ipa, va } from '../src/arch/addresses.ts';
 import { ARCHITECTURAL } from '../src/arch/cpu.ts';
 import { stage2Geometry } from '../src/arch/geometry.ts';
 import { STAGE_1_ON } from '../src/arch/stage1.ts';
 import { kernelPreset } from '../src/host/kernels.ts';
+import { leafAttributes } from '../src/host/leaf.ts';
 import type { Simulation } from '../src/machine/simulation.ts';
 
 const PAGE = 4096;
@@ -50,6 +52,17 @@ function freshVm(simulation: Simulation, vm: number, pages: number): void {
   simulation.dispatch({ type: 'vmm-called', vm, call: mmap });
   const slot = { slot: 0, ipa: ipa(RAM), size, hva: hva(HOST), readonly: false, logDirty: false };
   simulation.dispatch({ type: 'vmm-called', vm, call: { kind: 'set-memslot', ...slot } });
+}
+
+/** Pages of RAM that are mapped already, as one split of a block would leave them. */
+export function mapPages(simulation: Simulation, vm: number, count: number): void {
+  if (count === 0) return;
+  const pa = (2 ** 41) as Pa;
+  const pte = { kind: 'page', pa, writable: true, young: true } as const;
+  const pages = { vm, hva: hva(HOST), level: 3, count, pte, allocated: 0 } as const;
+  simulation.dispatch({ type: 'host-pages-set', ...pages });
+  const attributes = leafAttributes(true, { write: true, exec: false, type: 'normal' });
+  simulation.dispatch({ type: 'stage2-split', vm, ipa: ipa(RAM), count, pa, attributes });
 }
 
 /** One store to each page of a range, by the only vCPU of a VM. */

@@ -1,51 +1,62 @@
 // The figures of the record: faults per second with everything recorded, with a journal, and in bulk; what they
-// cost with more pages and more VMs; jumps through the timeline; trace lines. Ends by checking that every event
+// cost with more pages and more VMs; a long record's memory and jumps; trace lines. Ends by checking that every event
 // and any snapshot can be had.
-//   npm run bench -- [--json] [--faults N] [--rounds N] [--trace FILE --machine FILE]
+//   npm run bench -- [--json] [--faults N] [--rounds N] [--transitions N] [--trace FILE --machine FILE --lines N]
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hrtime } from 'node:process';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import type { Recorded } from '../src/machine/events.ts';
 import { createSimulation } from '../src/machine/simulation.ts';
 import { createJournal } from '../src/record/journal/journal.ts';
-import type { Timeline } from '../src/record/timeline.ts';
 import { record } from '../src/record/timeline.ts';
 import { loadMachineFile } from '../src/trace/machine-file/load.ts';
 import { createTraceReplay } from '../src/trace/text/replay/replay.ts';
-import { freshVms, storeToPages } from './faults.ts';
+import { freshVms, mapPages, storeToPages } from './faults.ts';
+import { longRecord } from './long-record.ts';
 import type { Figure } from './measure.ts';
 import { line, median, rate, ratio } from './measure.ts';
+
+const TRACES = join(import.meta.dirname, '..', 'test', 'fixtures', 'traces');
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     faults: { type: 'string', default: '20000' },
     rounds: { type: 'string', default: '5' },
-    trace: { type: 'string' },
-    machine: { type: 'string' },
+    transitions: { type: 'string', default: '1000000' },
+    trace: { type: 'string', default: join(TRACES, 'linux.txt.gz') },
+    machine: { type: 'string', default: join(TRACES, 'linux.machine.json') },
+    lines: { type: 'string', default: '1000000' },
   },
 });
 const FAULTS = Number(values.faults);
 const ROUNDS = Number(values.rounds);
 
-let timeline: Timeline | undefined;
-
-/** Faults on fresh pages behind `mapped` others, everything on the bus and in the timeline. */
-function recorded(name: string, vms: number, mapped: number): Figure {
-  return rate(name, ROUNDS, FAULTS, () => {
+/** Faults of new VMs, everything on the bus and in the timeline; each round begins anew. */
+const recorded = (name: string, vms: number): Figure =>
+  rate(name, ROUNDS, FAULTS, () => {
     const simulation = createSimulation({ state: 'plain' });
-    const recorder = record(simulation);
+    record(simulation);
     const each = FAULTS / vms;
-    freshVms(simulation, vms, mapped + each);
-    storeToPages(simulation, 0, 0, mapped);
+    freshVms(simulation, vms, each);
     return () => {
-      for (let vm = 0; vm < vms; vm++) storeToPages(simulation, vm, mapped, each);
-      timeline = recorder;
+      for (let vm = 0; vm < vms; vm++) storeToPages(simulation, vm, 0, each);
     };
+  });
+
+/** Recorded faults of one VM behind pages that are mapped already; the rounds follow one another. */
+function behind(name: string, mapped: number): Figure {
+  const simulation = createSimulation({ state: 'plain' });
+  record(simulation);
+  freshVms(simulation, 1, mapped + ROUNDS * FAULTS);
+  mapPages(simulation, 0, mapped);
+  let first = mapped;
+  return rate(name, ROUNDS, FAULTS, () => () => {
+    storeToPages(simulation, 0, first, FAULTS);
+    first += FAULTS;
   });
 }
 
@@ -57,9 +68,7 @@ function journaled(): Figure {
     record(simulation);
     const header = { source: 'bench', hash: '', seed: 1, preset: '6.12' };
     const journal = createJournal<Recorded>(join(folder, `${round++}.journal`), header);
-    simulation.bus.all.subscribe((event) => {
-      journal.append(event);
-    });
+    simulation.record((event, seq, cause, at) => journal.appendEnclosed(event, { seq, cause, at }));
     freshVms(simulation, 1, FAULTS);
     return () => {
       storeToPages(simulation, 0, 0, FAULTS);
@@ -77,65 +86,70 @@ const bulk = (): Figure =>
     return () => storeToPages(simulation, 0, 0, FAULTS);
   });
 
+/** A trace again and again until there are so many lines; time runs on, so that only the first reading is new. */
+function repeated(file: string, lines: number): { readonly bytes: Buffer; readonly lines: number } {
+  const raw = readFileSync(file);
+  const once = file.endsWith('.gz') ? gunzipSync(raw) : raw;
+  const inOnce = countLines(once);
+  const times = Math.max(1, Math.round(lines / inOnce));
+  return { bytes: Buffer.concat(Array.from({ length: times }, () => once)), lines: times * inOnce };
+}
+
+function countLines(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count += 1;
+  return count;
+}
+
+const PIECE = 2 ** 20;
+
 function traceLines(trace: string, machine: string): Figure[] {
-  const raw = readFileSync(trace);
-  const bytes = trace.endsWith('.gz') ? gunzipSync(raw) : raw;
-  const lines = bytes.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
+  const { bytes, lines } = repeated(trace, Number(values.lines));
   const parsed = rate('traceLinesPerSecond', ROUNDS, lines, () => {
     const replay = createTraceReplay(loadMachineFile(machine));
     return () => {
-      for (let at = 0; at < bytes.length; at += 2 ** 20) replay.push(bytes.subarray(at, at + 2 ** 20));
+      for (let at = 0; at < bytes.length; at += PIECE) replay.push(bytes.subarray(at, at + PIECE));
       replay.end(null);
     };
   });
   const split = rate('splitLinesPerSecond', ROUNDS, lines, () => () => {
     let count = 0;
-    for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count += 1;
+    for (let at = 0; at < bytes.length; at += PIECE)
+      count +=
+        bytes
+          .subarray(at, at + PIECE)
+          .toString('latin1')
+          .split('\n').length - 1;
     if (count !== lines) throw new Error(`split ${count} of ${lines} lines`);
   });
   return [parsed, split, ratio('traceOverSplit', parsed, split)];
 }
 
-/** Milliseconds of jumps spread over the whole run; checks that what is found is what happened there. */
-function jumps(of: Timeline): number[] {
-  const times: number[] = [];
-  for (let jump = 0; jump < 100; jump++) {
-    const seq = Math.floor((of.length - 1) * ((jump * 0.6180339887) % 1));
-    const before = hrtime.bigint();
-    const snapshot = of.snapshotAt(seq);
-    times.push(Number(hrtime.bigint() - before) / 1e6);
-    if (of.event(seq).seq !== seq || snapshot.host === null) throw new Error(`event ${seq} is lost`);
-  }
-  return times.sort((a, b) => a - b);
-}
-
-const base = recorded('recordedFaultsPerSecond', 1, 0);
-const small = recorded('with 1,000 pages mapped', 1, 1000);
-const large = recorded('with 1,000,000 mapped', 1, 1_000_000);
-const many = recorded('on 1,000 VMs', 1000, 0);
+// First, while the process holds nothing else.
+const long = longRecord(Number(values.transitions));
+const base = recorded('recordedFaultsPerSecond', 1);
+const many = recorded('on 1,000 VMs', 1000);
+const small = behind('with 1,000 pages mapped', 1000);
+const large = behind('with 1,000,000 mapped', 1_000_000);
 const figures = [
   base,
   journaled(),
   bulk(),
   ratio('growthPages', small, large),
   ratio('growthVms', base, many),
-  ...(values.trace !== undefined && values.machine !== undefined
-    ? traceLines(values.trace, values.machine)
-    : []),
+  ...traceLines(values.trace, values.machine),
 ];
-recorded('for the jumps', 1, 0);
-const times = timeline === undefined ? [] : jumps(timeline);
-const jumpMsP99 = times[98] ?? Number.NaN;
 
 if (values.json) {
   const entries = figures.map(({ name, cpu, wall }) => [
     name,
     { cpu: median(cpu), wall: median(wall), rounds: { cpu, wall } },
   ]);
-  console.log(
-    JSON.stringify({ ...Object.fromEntries(entries), jumpMsP99, events: timeline?.length }, null, 2),
-  );
+  console.log(JSON.stringify({ ...Object.fromEntries(entries), ...long }, null, 2));
 } else {
   for (const figure of figures) console.log(line(figure));
-  console.log(`${'jumpMsP99'.padEnd(26)} ${jumpMsP99.toFixed(1)} ms over ${timeline?.length} transitions`);
+  const { transitions, jumpMsP99, bytesPerTransition, peakMiB } = long;
+  console.log(`${'jumpMsP99'.padEnd(26)} ${jumpMsP99.toFixed(1)} ms over ${transitions} transitions`);
+  console.log(`${'bytesPerTransition'.padEnd(26)} ${bytesPerTransition.toFixed(0)} held`);
+  console.log(`${'peakMiB'.padEnd(26)} ${peakMiB.toFixed(0)} resident at most`);
 }

@@ -19,7 +19,12 @@ export { alignmentFault, permits } from './arch/permits.ts';
 export { stage1FromMair } from './arch/stage1.ts';
 export { decodeMemAttr } from './arch/stage2-memattr.ts';
 export type { DeviceDescription } from './devices/description.ts';
-// Devices.
+// Devices, and models of real ones.
+export { bochsDisplay } from './devices/models/bochs-display.ts';
+export { connectx } from './devices/models/connectx.ts';
+export { e1000e } from './devices/models/e1000e.ts';
+export { graceHopper } from './devices/models/grace-hopper.ts';
+export { nvme } from './devices/models/nvme.ts';
 export { devMem, emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from './devices/plug.ts';
 export type { RegisterInput } from './devices/register.ts';
 export type { BusRequest, LinkLimits, Tlp } from './devices/tlp.ts';

@@ -7,6 +7,8 @@ export const FEATURE_WORDS: { readonly [F in keyof KernelFeatures]: string } = {
   vfioPciAllowsAnyUncached: 'vfio-pci sets VM_ALLOW_ANY_UNCACHED on BAR mappings',
   deviceBlocks: 'largest leaf of a device page: a page, as the VMA allows, or as the host maps it',
   vfioHugeFault: 'vfio-pci maps BARs with PMDs where it can',
+  vfioGuardsD3hot:
+    'vfio-pci zaps the BARs of a function that goes to D3hot, and refuses faults until it is back',
   vfioVmaList: 'vfio-pci zaps whole VMAs, latest faulted first, when memory decoding goes off',
   setSpteNotifier: 'change_pte maps a copied page read-only at once',
   parallelFaults: 'faults of several vCPUs are handled in parallel and can meet a locked entry',

@@ -88,7 +88,7 @@ function addCompare(program: Command, { terminal, exitWith }: Context): void {
     .argument('<scenario>', 'file, or name of a file in scenarios/')
     .requiredOption(
       '--vary <what=a,b>',
-      'kernel=6.1,6.12 (or a file) or device=vfio-pci,gicv; repeat to combine',
+      'kernel=6.1,6.12 (or a file), device=vfio-pci,gicv, stage1=Normal-NC,Device-GRE; repeat to combine',
       repeated,
     )
     .option('--seed <n>', 'seed of every choice left open', wholeNumber)
@@ -103,6 +103,7 @@ function addCompare(program: Command, { terminal, exitWith }: Context): void {
           'three devices, newest kernel',
         ],
         ['stagetwo compare headline --vary kernel=6.1,6.12 --vary device=vfio-pci,gicv', 'all four'],
+        ['stagetwo compare headline --vary stage1=Normal-NC,Device-GRE', "the guest's own mapping"],
       ]),
     )
     .action(async (scenario: string, options) => {

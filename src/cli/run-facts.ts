@@ -138,8 +138,6 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
       return { text: 'emulated by the kernel', tone: 'plain' };
     case 'gicv-trapped':
       return { text: 'made by the hypervisor, no exit to the kernel', tone: 'plain' };
-    case 'serror-injected':
-      return { text: 'skipped, SError from the host', tone: 'bad' };
     case 'nisv-exited':
       return { text: 'KVM_EXIT_ARM_NISV', tone: 'bad' };
     case 'run-failed':
@@ -150,6 +148,10 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
       return { text: `abort from stage 1${esr}`, tone: 'bad' };
     case 'instruction-skipped':
       return { text: 'skipped', tone: 'plain' };
+    case 'sea-exited':
+      return { text: 'KVM_EXIT_ARM_SEA', tone: 'bad' };
+    case 'serror-injected':
+      return { text: `SError from the host${esr}`, tone: 'bad' };
     case null:
       return { text: 'never completed', tone: 'bad' };
   }

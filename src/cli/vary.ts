@@ -39,6 +39,10 @@ const DIMENSIONS: Readonly<
     values: ['4K', '16K', '64K'],
     set: (value) => ({ pageSize: (Number.parseInt(value, 10) * 1024) as NonNullable<Variant['pageSize']> }),
   },
+  pcieErrors: {
+    values: ['contained', 'to-guest', 'fatal'],
+    set: (value) => ({ pcieErrors: value as NonNullable<Variant['pcieErrors']> }),
+  },
   thp: {
     values: ['always', 'madvise', 'never'],
     set: (value) => ({ thp: value as NonNullable<Variant['thp']> }),
@@ -131,7 +135,9 @@ function combinations(dimensions: readonly Dimension[]): VariantChoice[] {
       choices.flatMap((choice) =>
         values.map((value) => {
           const prefix =
-            { fwb: 'FWB ', dic: 'DIC ', thp: 'THP ', gicv: 'GICV ', stage1: 'stage 1 ' }[what] ?? '';
+            { fwb: 'FWB ', dic: 'DIC ', thp: 'THP ', gicv: 'GICV ', stage1: 'stage 1 ', pcieErrors: 'PCIe ' }[
+              what
+            ] ?? '';
           const shown = `${prefix}${value}`;
           return {
             name: choice.name === '' ? shown : `${choice.name} ${shown}`,

@@ -11,9 +11,14 @@ import { haltsVcpus } from './gicv2/distributor.ts';
 import { maintenanceOf } from './gicv2/gich.ts';
 import { endedByDir, isInLr } from './gicv2/trapped-dir.ts';
 import type { Vgic } from './gicv2/vgic.ts';
+import { PCI_CONFIG_REGION } from './pci/config-space.ts';
+import { decideConfig } from './pci/decide-config.ts';
+import { isMsixMask } from './pci/msix.ts';
 import type { RegionPiece } from './pieces.ts';
 import { answers, bytesFor, piecesOf } from './pieces.ts';
 import { readPiece } from './plain-region.ts';
+import type { PushBuffer } from './push-buffer.ts';
+import { pushBufferAt, pushed } from './push-buffer.ts';
 import type { DeviceState } from './state.ts';
 
 /** A transaction that the interconnect brought to a region. */
@@ -90,6 +95,7 @@ function answered(by: Requester, transaction: Transaction, value: bigint | null)
 /** An access in a window of an emulated device, or at the distributor that the kernel emulates. */
 export function decideMmio(device: DeviceState, id: number, input: MmioInput): DeviceEvent[] {
   const { by, size, write } = input;
+  if (input.region === PCI_CONFIG_REGION) return ecam(device, id, input);
   if (!device.memoryEnabled) return mmioAnswer(by, write ? null : allOnes(size));
   const bytes = input.value === null ? null : bytesOfValue(input.value, size);
   const { events, value } = performed(device, id, { ...input, kind: write ? 'write' : 'read', bytes });
@@ -111,6 +117,30 @@ export function inKernelAccess(device: DeviceState, vgic: Vgic, input: MmioInput
   if (name !== 'GICC_DIR' || value === null) return { halts: haltsVcpus(name), ends: null };
   const { index } = input.by;
   return { halts: isInLr(vgic, index, Number(value)), ends: endedByDir(vgic, index, Number(value)) };
+}
+
+/**
+ * ECAM is the VMM's: it hands the access on to vfio-pci. A store of unknown value is answered and forgotten; a device
+ * that is not behind vfio-pci has no config space to show.
+ */
+function ecam(device: DeviceState, id: number, { by, offset, size, write, value }: MmioInput): DeviceEvent[] {
+  const { description, pci } = device;
+  if (description.kind !== 'vfio-pci' || pci === null) return unassignedMmio(by, write);
+  if (write && value === null) return mmioAnswer(by, null);
+  const access = { by, offset, size, write: write ? value : null };
+  const done = decideConfig(description, pci, id, access);
+  return [...done.events, ...mmioAnswer(by, done.value)];
+}
+
+/** The VMM's own access to config space, by pread() and pwrite() on the VFIO device. */
+export function decideVmmConfig(
+  device: DeviceState,
+  id: number,
+  { offset, size, write }: { readonly offset: number; readonly size: number; readonly write: bigint | null },
+): DeviceEvent[] {
+  const { description, pci } = device;
+  if (description.kind !== 'vfio-pci' || pci === null) return [];
+  return decideConfig(description, pci, id, { by: null, offset, size, write }).events;
 }
 
 /**
@@ -152,8 +182,8 @@ function performed(
       offset: piece.offset,
       size: piece.size,
       by: request.by,
-      register: piece.register?.name ?? null,
-      effect: effectOf(device, request, piece),
+      register: piece.register?.name ?? pushBufferOf(region, request, piece)?.name ?? null,
+      effect: effectOf(device, region, request, piece),
     };
     if (request.kind === 'read') {
       const bytes = valueRead(device, region, request, piece);
@@ -161,6 +191,7 @@ function performed(
       events.push({ type: 'device-read', ...at, value: valueOfBytes(bytes) });
     } else {
       events.push({ type: 'device-written', ...at, bytes: bytesFor(piece, request.offset, request.bytes) });
+      if (isMsixMask(at.register)) events.push({ type: 'msix-mask-written', device: id });
     }
   }
   return { events, value: request.kind === 'read' ? valueOfBytes(read) : null };
@@ -188,9 +219,16 @@ function valueRead(
   return state === undefined ? [] : readPiece(region, state, piece);
 }
 
-function effectOf(device: DeviceState, request: Request, piece: RegionPiece): string | null {
+/** Only writes push. */
+const pushBufferOf = (region: Region, { kind }: Request, { offset }: RegionPiece): PushBuffer | undefined =>
+  kind === 'write' ? pushBufferAt(region.pushBuffers, offset) : undefined;
+
+function effectOf(device: DeviceState, region: Region, request: Request, piece: RegionPiece): string | null {
   const { register } = piece;
-  if (register === null) return null;
+  if (register === null) {
+    const buffer = pushBufferOf(region, request, piece);
+    return buffer === undefined ? null : pushed(buffer, piece.offset, piece.size);
+  }
   if (!answers(piece)) return `RAZ/WI: ${register.name} does not answer ${piece.size} bytes here`;
   const declared = request.kind === 'read' ? register.readEffect : register.writeEffect;
   if (device.description.kind !== 'gicv2' || request.kind === 'write') return declared;

@@ -2,6 +2,8 @@
 // mmap. The host learns of it only what an mmap gives (driver, physical address, flags); see mmap.ts.
 
 import type { Pa } from '../arch/addresses.ts';
+import type { PciFunction } from './pci/function.ts';
+import type { PushBuffer } from './push-buffer.ts';
 import type { Register } from './register.ts';
 
 export interface Region {
@@ -17,12 +19,18 @@ export interface Region {
   readonly space: 'memory' | 'io';
   /** PCI prefetchable: reads have no side effects, writes may be merged (PCI 3.0, 6.2.5.1). */
   readonly prefetchable: boolean;
+  /** A 64-bit BAR: the next number holds the upper half of its address. */
+  readonly is64: boolean;
   /** Offsets without a register: keep bytes like a frame buffer, or read as zero and ignore writes. */
   readonly unlisted: 'bytes' | 'raz-wi';
   /** Sorted by offset. */
   readonly registers: readonly Register[];
+  /** Places that take entries pushed by combined writes; sorted by offset. */
+  readonly pushBuffers: readonly PushBuffer[];
   /** vm_page_prot of an mmap is cacheable, as some variant drivers of coherent devices map memory. */
   readonly cacheable: boolean;
+  /** vfio-pci core maps it, which sets VM_ALLOW_ANY_UNCACHED; a variant driver's own mmap does not. */
+  readonly mappedBy: 'core' | 'variant';
 }
 
 /** An interrupt wire of a device, driven by its registers: high while an enabled status bit is set. */
@@ -52,6 +60,7 @@ export interface VfioPciDescription extends Named {
   readonly kind: 'vfio-pci';
   /** The command register (config space offset 4) when plugged; bit 1 is memory space enable. */
   readonly command: number;
+  readonly function: PciFunction;
 }
 
 /** Memory that reaches a VM as PFNMAP without VM_ALLOW_ANY_UNCACHED: not PCI, or not through vfio-pci. */

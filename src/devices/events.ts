@@ -6,6 +6,7 @@ import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import type { DeviceDescription } from './description.ts';
 import type { Maintenance } from './gicv2/gich.ts';
+import type { PciChange, PowerState } from './pci/config-space.ts';
 
 /**
  * Whose access it is: numbers of the slices, and the vCPU's number in its VM, by which a GIC banks registers.
@@ -43,6 +44,19 @@ export type VgicBecause =
   /** The first KVM_RUN, or the next after the VMM had its say. */
   | 'vcpu-run';
 
+interface AtConfigSpace {
+  readonly device: number;
+  /** Bytes from the start of config space. */
+  readonly offset: number;
+  /** 1, 2 or 4 bytes: vfio-pci cuts longer and unaligned accesses. */
+  readonly size: number;
+  /** The vCPU whose access to ECAM it is; null for the VMM's own. */
+  readonly by: Requester | null;
+  /** Name as in pci_regs.h, without prefix; null where nothing is. */
+  readonly register: string | null;
+  readonly value: number;
+}
+
 export type DeviceEvent =
   | { readonly type: 'device-plugged'; readonly device: number; readonly description: DeviceDescription }
   /** From here on MMIO exits of this VM in [gpa, gpa + size of the region) are the device's. */
@@ -53,8 +67,42 @@ export type DeviceEvent =
       readonly vm: number;
       readonly gpa: Ipa;
     }
+  /** The VMM reads or writes `size` bytes of config space through vfio-pci (region 7); null for a read. */
+  | {
+      readonly type: 'vfio-config-accessed';
+      readonly device: string;
+      readonly offset: number;
+      readonly size: number;
+      readonly write: bigint | null;
+    }
+  | (AtConfigSpace & { readonly type: 'pci-config-read' })
+  | (AtConfigSpace & { readonly type: 'pci-config-written' })
   /** The command register (offset 4) of a PCI function's config space was written; 16 bits. */
   | { readonly type: 'pci-command-written'; readonly device: string; readonly value: number }
+  /** The power state bits of PMCSR were written. */
+  | { readonly type: 'pci-power-written'; readonly device: string; readonly state: PowerState }
+  | {
+      readonly type: 'pci-reset-asked';
+      readonly device: string;
+      /** Device Control bit 15, or the VMM's ioctl VFIO_DEVICE_RESET. */
+      readonly by: 'function-level-reset' | 'device-reset';
+    }
+  /** The mappings are gone and memory_lock is held: once what is under way has arrived, the function changes. */
+  | { readonly type: 'pci-change-due'; readonly device: number; readonly change: PciChange }
+  /** The host changed the function itself. */
+  | { readonly type: 'pci-function-changed'; readonly device: number; readonly change: PciChange }
+  /** The device raised an MSI-X vector. */
+  | { readonly type: 'msix-raised'; readonly device: number; readonly vector: number }
+  /** A mask bit of MSI-X was written: vectors that are pending may go. */
+  | { readonly type: 'msix-mask-written'; readonly device: number }
+  /** Nothing masked it: the message left, a write of `data` to `address`, both from the table. */
+  | {
+      readonly type: 'msix-sent';
+      readonly device: number;
+      readonly vector: number;
+      readonly address: bigint;
+      readonly data: number;
+    }
   /**
    * kvm_vgic_inject_irq(): an input line of a VM's GIC changed; `cpu` is the vCPU in its VM for PPIs, null for SPIs.
    */

@@ -8,8 +8,20 @@ import { afterGicAccess } from './gicv2/device.ts';
 import { flushHwstate, syncHwstate } from './gicv2/hwstate.ts';
 import type { Vgic, VgicTraits } from './gicv2/vgic.ts';
 import { initialVgic } from './gicv2/vgic.ts';
+import type { PciChange } from './pci/config-space.ts';
+import {
+  changedFunction,
+  claimsMemory,
+  PCI_CONFIG_REGION,
+  PCI_CONFIG_SIZE,
+  powerStateOf,
+  writtenConfig,
+} from './pci/config-space.ts';
+import { capabilityOf } from './pci/function.ts';
+import { evolveMsix } from './pci/msix.ts';
 import { afterRead, afterWrite } from './plain-region.ts';
 import type { DeviceState } from './state.ts';
+import { initialRegions } from './state.ts';
 
 /** Besides its own events: a VM got a GICv2 with so many vCPUs. */
 export type DeviceInput =
@@ -23,11 +35,21 @@ export type DeviceInput =
 
 export function evolveDevice(device: DeviceState, event: DeviceInput): void {
   switch (event.type) {
-    case 'pci-command-written':
-      device.memoryEnabled = (event.value & PCI_COMMAND_MEMORY) !== 0;
+    case 'pci-config-written': {
+      const { description, pci } = device;
+      if (description.kind !== 'vfio-pci' || pci === null) return;
+      device.pci = writtenConfig(description, pci, event.offset, event.size, event.value);
+      return;
+    }
+    case 'pci-function-changed':
+      changeFunction(device, event.change);
+      return;
+    case 'msix-raised':
+    case 'msix-sent':
+      evolveMsix(device, event);
       return;
     case 'mmio-window-opened': {
-      const size = device.description.regions.find(({ index }) => index === event.region)?.size ?? 0;
+      const size = sizeOf(device, event.region);
       device.windows = [...device.windows, { vm: event.vm, region: event.region, gpa: event.gpa, size }];
       return;
     }
@@ -58,6 +80,30 @@ export function evolveDevice(device: DeviceState, event: DeviceInput): void {
     default:
       return;
   }
+}
+
+const sizeOf = ({ description }: DeviceState, region: number): number =>
+  region === PCI_CONFIG_REGION
+    ? PCI_CONFIG_SIZE
+    : (description.regions.find(({ index }) => index === region)?.size ?? 0);
+
+/**
+ * A reset clears registers and memory (PCIe 6.6.2); so does leaving D3hot, unless No_Soft_Reset is set. Config space
+ * comes back as it was: the host saved it.
+ */
+function changeFunction(device: DeviceState, change: PciChange): void {
+  const { description, pci } = device;
+  if (change.kind === 'reset') device.regions = initialRegions(description);
+  if (description.kind !== 'vfio-pci' || pci === null) {
+    if (change.kind === 'command') device.memoryEnabled = (change.value & PCI_COMMAND_MEMORY) !== 0;
+    return;
+  }
+  const wakes =
+    change.kind === 'power' && change.state === 'D0' && powerStateOf(description, pci) === 'D3hot';
+  const keeps = capabilityOf(description.function, 'pm')?.noSoftReset ?? true;
+  if (wakes && !keeps) device.regions = initialRegions(description);
+  device.pci = changedFunction(description, pci, change);
+  device.memoryEnabled = claimsMemory(description, device.pci);
 }
 
 type AccessEvent = Extract<DeviceEvent, { readonly type: 'device-read' | 'device-written' }>;

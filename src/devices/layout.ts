@@ -15,7 +15,7 @@ const PCI_MMIO_32 = { start: 0x1000_0000, end: 0x3eff_0000 };
 const PCI_MMIO_64 = { start: 2 ** 39, end: 2 ** 40 };
 const PLATFORM = { start: 0x4000_0000, end: 2 ** 39 };
 
-/** From here on non-prefetchable BARs would fill the 32-bit window. */
+/** A BAR of a sysfs device from here on is taken to have 64 bits. */
 const LARGE = 2 ** 28;
 const PAGE = 4096;
 
@@ -43,7 +43,8 @@ const hasHostMemory = (device: DeviceDescription, region: Region): boolean =>
 
 function windowOf(device: DeviceDescription, region: Region): { start: number; end: number } {
   if (device.kind !== 'vfio-pci' && device.kind !== 'sysfs') return PLATFORM;
-  return region.prefetchable || region.size >= LARGE ? PCI_MMIO_64 : PCI_MMIO_32;
+  const wide = region.is64 || (device.kind === 'sysfs' && region.size >= LARGE);
+  return wide ? PCI_MMIO_64 : PCI_MMIO_32;
 }
 
 function firstFree(

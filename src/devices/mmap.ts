@@ -3,6 +3,7 @@
 // and mmap_mem().
 
 import type { Pa } from '../arch/addresses.ts';
+import type { PaRange } from '../arch/transaction.ts';
 import type { DeviceDescription, Region } from './description.ts';
 import { GICV, regionOf } from './description.ts';
 
@@ -18,12 +19,18 @@ export interface PfnmapBacking {
 }
 
 export type MmapRefusal =
-  /** VFIO_REGION_INFO_FLAG_MMAP is clear: the region shares a host page with something else. */
-  | 'region-smaller-than-page'
-  /** The region does not start and end at page boundaries, which vfio-platform asks for. */
+  /** The region is smaller than a page, and what is left of its page belongs to something else. */
+  | 'page-is-shared'
+  /** A region smaller than a page that does not start with it, or one that vfio-platform wants page-aligned. */
   | 'region-not-page-aligned'
+  /** vfio-platform: smaller than a page. */
+  | 'region-smaller-than-page'
   /** Port I/O has no memory mapping on arm64. */
   | 'io-bar'
+  /** Offset and length reach beyond the region, rounded up to pages. */
+  | 'beyond-region'
+  /** MAP_PRIVATE: VFIO maps shared only. */
+  | 'not-shared'
   /** The kernel itself maps GICV at the first KVM_RUN; user space never does. */
   | 'mapped-by-kvm'
   /** Emulated: there is nothing to map. */
@@ -39,6 +46,17 @@ export interface MmapHost {
   readonly pageSize: number;
   /** The kernel feature of the same name. Linux 6.9, a39d3a966a09. */
   readonly vfioPciAllowsAnyUncached: boolean;
+  /** Physical addresses of other regions: a BAR smaller than a page has its page to itself, or is not mapped. */
+  readonly taken?: readonly PaRange[];
+}
+
+export interface MmapRequest {
+  /** Bytes into the region, a multiple of the page size; 0 unless given. */
+  readonly offset?: number;
+  /** Bytes; to the end of the region unless given. */
+  readonly size?: number;
+  /** MAP_SHARED; true unless given. */
+  readonly shared?: boolean;
 }
 
 const EINVAL = 22;
@@ -48,12 +66,17 @@ const VFIO_INDEX = 2 ** 40;
 
 /**
  * @param index number of the region: the BAR of a PCI function
- * @param offset bytes into the region, a multiple of the page size
  * @throws RangeError for a region that the device does not have, or that was not placed yet
  */
-export function mmapRegion(device: DeviceDescription, index: number, host: MmapHost, offset = 0): MmapResult {
+export function mmapRegion(
+  device: DeviceDescription,
+  index: number,
+  host: MmapHost,
+  request: MmapRequest = {},
+): MmapResult {
   const region = regionOf(device, index);
-  const because = refusal(device, region, host.pageSize);
+  const { offset = 0 } = request;
+  const because = refusal(device, region, host) ?? requestRefusal(device, region, host, request);
   if (because !== null) return { kind: 'refused', errno: EINVAL, because };
   if (device.kind === 'gicv2' || device.kind === 'emulated')
     throw new RangeError(`${device.name} is not mapped`);
@@ -66,19 +89,20 @@ export function mmapRegion(device: DeviceDescription, index: number, host: MmapH
     driver: device.kind,
     device: device.kind === 'devmem' ? null : device.name,
     pa: base as Pa,
-    // A variant driver that maps cacheable memory does it in its own mmap, which sets no flag (nvgrace-gpu).
-    allowAnyUncached: isVfioPci && host.vfioPciAllowsAnyUncached && !region.cacheable,
+    // A variant driver's own mmap sets no flag (nvgrace_gpu_mmap).
+    allowAnyUncached: isVfioPci && host.vfioPciAllowsAnyUncached && region.mappedBy === 'core',
     cacheable: region.cacheable,
     fileOffset: fileOffset(device, region, base, offset),
   };
   return { kind: 'mapped', backing };
 }
 
-function refusal(device: DeviceDescription, region: Region, pageSize: number): MmapRefusal | null {
+function refusal(device: DeviceDescription, region: Region, host: MmapHost): MmapRefusal | null {
+  const { pageSize } = host;
   if (device.kind === 'gicv2') return region.index === GICV ? 'mapped-by-kvm' : 'no-host-memory';
   if (device.kind === 'emulated') return 'no-host-memory';
   if (region.space === 'io') return 'io-bar';
-  if (device.kind === 'vfio-pci' && region.size < pageSize) return 'region-smaller-than-page';
+  if (device.kind === 'vfio-pci' && region.size < pageSize) return subPageRefusal(region, host);
   if (
     device.kind === 'vfio-platform' &&
     ((region.pa ?? 0) % pageSize !== 0 || region.size % pageSize !== 0)
@@ -86,6 +110,26 @@ function refusal(device: DeviceDescription, region: Region, pageSize: number): M
     return region.size < pageSize ? 'region-smaller-than-page' : 'region-not-page-aligned';
   }
   return null;
+}
+
+/** vfio_pci_probe_mmaps(): the BAR starts its page, and the rest of the page can be reserved. */
+function subPageRefusal({ pa, size }: Region, { pageSize, taken = [] }: MmapHost): MmapRefusal | null {
+  const start = pa ?? 0;
+  if (start % pageSize !== 0) return 'region-not-page-aligned';
+  const shares = taken.some((other) => other.start < start + pageSize && other.end > start + size);
+  return shares ? 'page-is-shared' : null;
+}
+
+/** vfio_pci_core_mmap(): VM_SHARED, and not beyond PAGE_ALIGN() of the BAR. */
+function requestRefusal(
+  device: DeviceDescription,
+  { size }: Region,
+  { pageSize }: MmapHost,
+  { offset = 0, size: length = size - offset, shared = true }: MmapRequest,
+): MmapRefusal | null {
+  if (device.kind !== 'vfio-pci') return null;
+  if (!shared) return 'not-shared';
+  return offset + length > Math.ceil(size / pageSize) * pageSize ? 'beyond-region' : null;
 }
 
 /**

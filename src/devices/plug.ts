@@ -15,6 +15,11 @@ import { GICC, GICD, GICV, PCI_COMMAND_MEMORY } from './description.ts';
 import { GICC_REGISTERS, GICD_REGISTERS, GICD_SIZE, GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
 import type { InterruptInput } from './interrupt-wires.ts';
 import { wiresFrom } from './interrupt-wires.ts';
+import type { PciFunction, PciFunctionInput } from './pci/function.ts';
+import { capabilityOf, pciFunction } from './pci/function.ts';
+import { msixRegisters } from './pci/msix.ts';
+import type { PushBufferInput } from './push-buffer.ts';
+import { pushBuffersOf } from './push-buffer.ts';
 import type { RegisterInput } from './register.ts';
 import { registersOf } from './register.ts';
 import type { Size } from './sizes.ts';
@@ -31,17 +36,29 @@ export interface RegionInput {
   readonly memory?: boolean;
   /** vm_page_prot of an mmap is cacheable. */
   readonly cacheable?: boolean;
+  /** Places that take entries by combined writes. */
+  readonly pushBuffers?: readonly PushBufferInput[];
 }
 
 export interface BarInput extends RegionInput {
-  /** BAR number 0 to 5; by default the next free one (64-bit BARs take one number here). */
+  /** BAR number 0 to 5; by default the next one. */
   readonly bar?: number;
+  /**
+   * A 64-bit BAR takes its number and the next. Prefetchable and large BARs have 64 bits where the next number is free,
+   * others 32.
+   */
+  readonly bits?: 32 | 64;
+  /**
+   * Whose mmap it is: vfio-pci core, which sets VM_ALLOW_ANY_UNCACHED, or a variant driver's own, which does not.
+   * `variant` for cacheable BARs, `core` for others unless given.
+   */
+  readonly mappedBy?: 'core' | 'variant';
   readonly prefetchable?: boolean;
   /** An I/O BAR, which no process can map on arm64. */
   readonly io?: boolean;
 }
 
-export interface VfioPciInput {
+export interface VfioPciInput extends PciFunctionInput {
   readonly bars: readonly BarInput[];
   /** INTx of the function; messages (MSI) have no wire. */
   readonly interrupts?: readonly InterruptInput[];
@@ -66,6 +83,9 @@ export interface Gicv2Input {
 }
 
 const LAST_BAR = 5;
+const FOUR_GIB = 2 ** 32;
+/** From here on a BAR is taken to have 64 bits. */
+const LARGE = 2 ** 28;
 const VIRT_GICV = 0x0804_0000;
 
 /**
@@ -79,14 +99,48 @@ export function vfioPci(name: string, input: VfioPciInput): VfioPciDescription {
   if (!Number.isInteger(command) || command < 0 || command > 0xffff) {
     throw new RangeError(`device '${name}': command register ${command} is not a number of 16 bits`);
   }
-  const regions: Region[] = [];
-  for (const bar of input.bars) regions.push(barOf(name, bar, (regions.at(-1)?.index ?? -1) + 1));
-  checkRegions(name, regions);
-  return { kind: 'vfio-pci', name, regions, command, ...wiresFrom(name, input.interrupts, regions) };
+  const bars: Bar[] = [];
+  for (const bar of input.bars) bars.push(barOf(name, bar, (bars.at(-1)?.region.index ?? -1) + 1));
+  checkRegions(
+    name,
+    bars.map(({ region }) => region),
+  );
+  const memory = bars.filter(({ region }) => region.space === 'memory');
+  const described = pciFunction(
+    name,
+    input,
+    new Map(memory.map(({ region: { index, size } }) => [index, size])),
+  );
+  const regions = bars.map((bar) => withMsix(name, withWidth(name, bar, bars), bar.registers, described));
+  const wires = wiresFrom(name, input.interrupts, regions);
+  return { kind: 'vfio-pci', name, regions, command, function: described, ...wires };
 }
 
-function barOf(name: string, input: BarInput, next: number): Region {
-  const { bar = next, prefetchable = false, io = false } = input;
+/** The registers of the MSI-X table and its pending bits stand among those of their BAR. */
+function withMsix(
+  name: string,
+  region: Region,
+  own: readonly RegisterInput[],
+  described: PciFunction,
+): Region {
+  const msix = capabilityOf(described, 'msi-x');
+  const added = msix === undefined ? [] : msixRegisters(msix, region.index);
+  if (added.length === 0) return region;
+  return {
+    ...region,
+    registers: registersOf([...own, ...added], region.size, `device '${name}', ${region.name}`),
+  };
+}
+
+interface Bar {
+  readonly region: Region;
+  readonly registers: readonly RegisterInput[];
+  readonly bits: 32 | 64 | null;
+}
+
+function barOf(name: string, input: BarInput, next: number): Bar {
+  const { bar = next, prefetchable = false, io = false, bits = null, cacheable = false } = input;
+  const { mappedBy = cacheable ? 'variant' : 'core' } = input;
   if (!Number.isInteger(bar) || bar < 0 || bar > LAST_BAR) {
     throw new RangeError(`device '${name}': BAR ${bar} does not exist; a PCI function has BAR 0 to 5`);
   }
@@ -102,7 +156,29 @@ function barOf(name: string, input: BarInput, next: number): Region {
     );
   }
   const unlisted = prefetchable && input.memory !== false ? 'bytes' : region.unlisted;
-  return { ...region, prefetchable, space: io ? 'io' : 'memory', unlisted };
+  const space = io ? 'io' : 'memory';
+  return {
+    region: { ...region, prefetchable, space, unlisted, mappedBy },
+    registers: input.registers ?? [],
+    bits,
+  };
+}
+
+/** Whether a BAR has 64 bits, once all numbers are known. */
+function withWidth(name: string, { region, bits }: Bar, bars: readonly Bar[]): Region {
+  const { index, size, prefetchable, space, pa: at } = region;
+  const nextIsFree = index < LAST_BAR && !bars.some((other) => other.region.index === index + 1);
+  const wants = space === 'memory' && (prefetchable || size >= LARGE || (at ?? 0) >= FOUR_GIB);
+  const is64 = bits === null ? wants && nextIsFree : bits === 64;
+  if (is64 && !nextIsFree) {
+    throw new RangeError(
+      `device '${name}': BAR${index} has 64 bits, so BAR${index + 1} has to be left to it`,
+    );
+  }
+  if (!is64 && (size > FOUR_GIB / 2 || (at ?? 0) >= FOUR_GIB)) {
+    throw new RangeError(`device '${name}': BAR${index} needs 64 bits; leave the number behind it free`);
+  }
+  return { ...region, is64 };
 }
 
 /** A platform device assigned through vfio-platform. @throws RangeError for bad regions */
@@ -166,7 +242,7 @@ export function emulated(name: string, input: EmulatedInput): EmulatedDescriptio
 function regionFrom(device: string, input: RegionInput & { readonly name: string }, index: number): Region {
   const where = `device '${device}', ${input.name}`;
   const size = bytesOf(input.size, where);
-  const { registers = [], memory = registers.length === 0, cacheable = false } = input;
+  const { registers = [], memory = registers.length === 0, cacheable = false, pushBuffers = [] } = input;
   return {
     name: input.name,
     index,
@@ -174,9 +250,12 @@ function regionFrom(device: string, input: RegionInput & { readonly name: string
     size,
     space: 'memory',
     prefetchable: false,
+    is64: false,
     unlisted: memory ? 'bytes' : 'raz-wi',
     registers: registersOf(registers, size, where),
+    pushBuffers: pushBuffersOf(pushBuffers, size, where),
     cacheable,
+    mappedBy: 'core',
   };
 }
 

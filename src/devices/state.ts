@@ -2,10 +2,11 @@
 
 import type { Ipa } from '../arch/addresses.ts';
 import type { DeviceDescription } from './description.ts';
-import { PCI_COMMAND_MEMORY } from './description.ts';
 import type { Vgic } from './gicv2/vgic.ts';
 import type { DeviceMemory } from './memory.ts';
 import { EMPTY_MEMORY } from './memory.ts';
+import type { PciState } from './pci/config-space.ts';
+import { claimsMemory, INITIAL_PCI } from './pci/config-space.ts';
 
 export interface RegionState {
   /** By name; an absent register has its reset value. */
@@ -25,8 +26,10 @@ export interface MmioWindow {
 
 export interface DeviceState {
   description: DeviceDescription;
-  /** PCI memory space enable; true for whatever is not PCI. */
+  /** Claims memory requests: PCI memory space enable, in D0; true for whatever is not PCI. */
   memoryEnabled: boolean;
+  /** Config space of a function behind vfio-pci; null for others. */
+  pci: PciState | null;
   /** By the region's number. */
   regions: Record<number, RegionState>;
   windows: readonly MmioWindow[];
@@ -37,15 +40,20 @@ export interface DeviceState {
 }
 
 export function initialDevice(description: DeviceDescription): DeviceState {
-  const regions = description.regions.map(({ index }) => [index, initialRegion()] as const);
+  const isVfioPci = description.kind === 'vfio-pci';
   return {
     description,
-    memoryEnabled: description.kind !== 'vfio-pci' || (description.command & PCI_COMMAND_MEMORY) !== 0,
-    regions: Object.fromEntries(regions),
+    memoryEnabled: !isVfioPci || claimsMemory(description, INITIAL_PCI),
+    pci: isVfioPci ? INITIAL_PCI : null,
+    regions: initialRegions(description),
     windows: [],
     lines: {},
     vgics: {},
   };
 }
+
+/** Registers and memory as they are after a reset. */
+export const initialRegions = ({ regions }: DeviceDescription): Record<number, RegionState> =>
+  Object.fromEntries(regions.map(({ index }) => [index, initialRegion()] as const));
 
 const initialRegion = (): RegionState => ({ registers: {}, memory: EMPTY_MEMORY });

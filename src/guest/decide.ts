@@ -19,6 +19,7 @@ import { drain, drainAll } from './drain.ts';
 import { completed, issued } from './emit.ts';
 import type { Barrier, GuestBecause, GuestEvent, Translation } from './events.ts';
 import type { TransactionAnswer } from './evolve.ts';
+import { externalAbort } from './external-abort.ts';
 import type { Stage2Regime } from './mmu.ts';
 import { faultOf, translateStage2 } from './mmu.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
@@ -31,7 +32,14 @@ import { overdue, overlapping, withoutLines } from './store-buffer.ts';
 export type GuestInput =
   | Extract<
       GuestEvent,
-      { type: 'access-issued' | 'access-translated' | 'barrier-executed' | 'program-ended' }
+      {
+        type:
+          | 'access-issued'
+          | 'access-translated'
+          | 'barrier-executed'
+          | 'program-ended'
+          | 'bus-error-reported';
+      }
     >
   | { readonly type: 'guest-reentered' | 'instruction-skipped'; readonly vm: number; readonly vcpu: number }
   | { readonly type: 'run-failed'; readonly vm: number; readonly vcpu: number }
@@ -53,6 +61,7 @@ export const GUEST_HEARS = [
   'run-failed',
   'mmio-answered',
   'transaction-answered',
+  'bus-error-reported',
 ] as const;
 
 /** What lies around a vCPU: its stage 2, and the physical addresses at which devices are. */
@@ -94,6 +103,8 @@ function goOn(
   switch (input.type) {
     case 'access-issued':
       return inOrder(vcpu, id, regime, access);
+    case 'bus-error-reported':
+      return input.access === access.id ? externalAbort(vcpu, id, access) : [];
     case 'guest-reentered':
       return retry(vcpu, id, regime, access);
     case 'instruction-skipped':

@@ -2,6 +2,7 @@
 // leaves some, else oldest first and whole.
 
 import { permits } from '../arch/permits.ts';
+import type { PaRange } from '../arch/transaction.ts';
 import type { Choose } from './choices.ts';
 import { chooseAny, cutOf, freeToLeave, inSomeOrder, TYPICAL } from './choices.ts';
 import { issued } from './emit.ts';
@@ -34,6 +35,15 @@ export const drainAll = (
   because: TransactionBecause,
   choose: Choose = TYPICAL,
 ): GuestEvent[] => drain(vcpu, id, vcpu.storeBuffer.lines, because, choose);
+
+/** The lines within ranges of physical addresses whose translation is being invalidated. */
+export const drainInvalidated = (vcpu: VcpuState, id: number, ranges: readonly PaRange[]): GuestEvent[] =>
+  drain(
+    vcpu,
+    id,
+    vcpu.storeBuffer.lines.filter(({ pa }) => ranges.some(({ start, end }) => pa >= start && pa < end)),
+    'translation-invalidated',
+  );
 
 /** Lines that leave although nothing asks for it, one after the other until somebody chose none. */
 export function drainEarly(

@@ -48,6 +48,8 @@ export type TransactionBecause =
   | 'barrier'
   /** A load or an ungathered store of bytes that are in the buffer. */
   | 'overlapping-access'
+  /** A TLBI of their stage-2 translation: the DSB behind it waits for accesses that used it (DDI0487 D8.17). */
+  | 'translation-invalidated'
   /** Stores reach the endpoint in finite time without a barrier: here after many accesses, or as the program ends. */
   | 'finite-time'
   /** STLR: what is before it in the program arrives before it. */
@@ -132,6 +134,8 @@ export type GuestEvent =
   | (OfVcpu & { readonly type: 'store-lines-closed' })
   /** What earlier reads gave answers no load any more. */
   | (OfVcpu & { readonly type: 'reads-discarded' })
+  /** The bus answered a request with an error instead of data; `access` is null for a posted write. */
+  | (OfVcpu & { readonly type: 'bus-error-reported'; readonly access: number | null })
   | (OfVcpu & { readonly type: 'barrier-executed'; readonly barrier: Barrier })
   /** PSTATE.I and PSTATE.F as the guest sets them. */
   | (OfVcpu & { readonly type: 'interrupts-masked'; readonly masked: boolean })

@@ -1,5 +1,5 @@
-// Loads and stores as instructions form them: which bytes, and the instruction syndrome that goes with the form (DDI0487
-// D24.2.40, ISV). What a program says of an access becomes the access here.
+// Loads and stores as instructions form them: which bytes, and the instruction syndrome that goes with the form
+// (DDI0487 D24.2.40, ISV). What a program says of an access becomes the access here.
 
 import type { Access, AccessKind } from '../arch/access.ts';
 import { isWrite } from '../arch/access.ts';

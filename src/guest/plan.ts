@@ -161,8 +161,8 @@ function aligned({ pa, size }: Piece, window: number): Piece {
 }
 
 /**
- * An exception between two pieces, after which the instruction starts over (on any type), or a read made twice (Normal).
- * What waits in the store buffer is not there twice.
+ * An exception between two pieces, after which the instruction starts over (on any type), or a read made twice
+ * (Normal). What waits in the store buffer is not there twice.
  */
 function repeated(
   pieces: readonly Piece[],

@@ -29,6 +29,8 @@ export const BECAUSE = {
   'ipa-beyond-vm': 'the IPA lies beyond the IPA size of the VM',
   'ipa-beyond-host': 'the IPA lies beyond the IPA limit of the host',
   'external-abort': 'a synchronous external abort is no fault of translation',
+  'asynchronous-abort': 'an SError while the guest runs, no fatal RAS error: KVM hands it to the guest',
+  'uncontained-bus-error': 'firmware takes an error of the PCIe host bridge for fatal',
   'unsupported-atomic': 'an exclusive or atomic access that the memory type does not support',
   'mte-without-vm-mte-allowed': 'the VM has MTE and the VMA is not VM_MTE_ALLOWED',
   'unsupported-fsc': 'KVM handles translation, access flag and permission faults only',
@@ -46,6 +48,7 @@ export const BECAUSE = {
   'vma-protection': 'the protection of the VMA forbids the access',
   'device-memory-disabled':
     'the PCI command register has memory decoding off: the VFIO fault handler raises SIGBUS',
+  'device-in-d3hot': 'the PCI function is in D3hot: the VFIO fault handler raises SIGBUS',
   'cacheable-pfnmap-refused': 'a cacheable PFNMAP mapping needs FWB and CTR_EL0.DIC',
   // Why a fault is retried.
   'mmu-invalidate-seq-changed': 'a notifier ran while the fault was handled (mmu_invalidate_seq)',
@@ -67,6 +70,9 @@ export const BECAUSE = {
   'protection-change': 'mprotect changes the range',
   unmap: 'munmap takes the range away',
   'memory-off': 'PCI memory decoding was switched off: vfio-pci zaps its mappings',
+  'low-power': 'the PCI function goes to D3hot: vfio-pci zaps its mappings',
+  'function-level-reset': 'a function-level reset through config space: vfio-pci zaps its mappings first',
+  'device-reset': 'VFIO_DEVICE_RESET: vfio-pci zaps its mappings first',
   discard: 'MADV_DONTNEED drops the range',
   reclaim: 'the host reclaims the page',
   'dirty-logging': 'dirty logging write-protects',

@@ -2,10 +2,10 @@
 // everything the host hears; each case leads to the file that follows the kernel's function.
 
 import { handleGuestAbort } from './abort.ts';
-import type { FaultInput, HostEvent, PciCommandInput } from './events.ts';
+import type { FaultInput, HostEvent, PciInput } from './events.ts';
 import { endMap } from './map.ts';
 import type { HostState, VmState } from './state.ts';
-import { zapDevice } from './vfio-zap.ts';
+import { zapDevice, zapReason } from './vfio-zap.ts';
 import { mapVgicResources } from './vgic.ts';
 import { vmmCall } from './vmm-call.ts';
 import type { Work } from './work.ts';
@@ -44,12 +44,13 @@ function react(work: Work, input: HostInput): void {
   }
 }
 
-/** A write of a PCI command register with memory decoding off zaps the mappings of every VM's process. */
-export function decideZap(host: HostState, vms: readonly VmState[], input: PciCommandInput): HostEvent[] {
+/** Memory decoding off, D3hot and resets zap the mappings of every VM's process. */
+export function decideZap(host: HostState, vms: readonly VmState[], input: PciInput): HostEvent[] {
   const events: HostEvent[] = [];
-  if (!host.memoryDisabled.includes(input.device)) return events;
+  const because = zapReason(host, input);
+  if (because === null) return events;
   vms.forEach((vm, id) => {
-    zapDevice(workOn(host, id, vm, events), input.device);
+    zapDevice(workOn(host, id, vm, events), input.device, because);
   });
   return events;
 }

@@ -25,6 +25,13 @@ interface OfVcpu extends OfVm {
 /** Invalidation of stage-2 translations by IPA, by a range of IPAs, or of the whole VMID (DDI0487 D8.16). */
 export type Tlbi = 'IPAS2E1IS' | 'IPAS2E1' | 'RIPAS2E1IS' | 'VMALLS12E1IS';
 
+/**
+ * A host bridge on a request that no function takes. `contained`: reads complete with all ones, posted writes vanish.
+ * `to-guest`: the bus reports an error to the processor, a synchronous external abort on a read and an SError for a
+ * posted write. `fatal`: firmware takes the error for fatal.
+ */
+export type PcieErrors = 'contained' | 'to-guest' | 'fatal';
+
 /** What a fault will put into the table; decided when the map call begins. */
 export interface MapPlan {
   readonly kind: 'map' | 'relax';
@@ -50,6 +57,8 @@ export type HostEvent =
       readonly pageSize: Granule;
       readonly thp: 'always' | 'madvise' | 'never';
       readonly gicv: { readonly pa: Pa; readonly size: number } | null;
+      /** What the host bridge makes of an Unsupported Request; `contained` unless given. */
+      readonly pcieErrors?: PcieErrors;
     }
   | (OfVm & {
       readonly type: 'vm-created';
@@ -201,6 +210,8 @@ export type HostEvent =
     })
   /** KVM_EXIT_ARM_SEA, or an SError for the guest on kernels without it. */
   | (OfVcpu & { readonly type: 'sea-exited' | 'serror-injected'; readonly because: Because })
+  /** An error that firmware takes for fatal: the host and all its VMs are gone. */
+  | (OfVcpu & { readonly type: 'host-panicked'; readonly log: string; readonly because: Because })
   | (OfVcpu & { readonly type: 'nisv-exited'; readonly gpa: Ipa; readonly because: Because })
   | (OfVcpu & {
       readonly type: 'run-failed';
@@ -225,6 +236,23 @@ export interface PciCommandInput {
   readonly device: string;
   readonly value: number;
 }
+
+/** A write of the power state in PMCSR. */
+export interface PciPowerInput {
+  readonly type: 'pci-power-written';
+  readonly device: string;
+  readonly state: 'D0' | 'D3hot';
+}
+
+/** A function-level reset asked for in config space, or VFIO_DEVICE_RESET. */
+export interface PciResetInput {
+  readonly type: 'pci-reset-asked';
+  readonly device: string;
+  readonly by: 'function-level-reset' | 'device-reset';
+}
+
+/** What vfio-pci answers by taking memory_lock. */
+export type PciInput = PciCommandInput | PciPowerInput | PciResetInput;
 
 /** What stage 2 sees of hardware: it set the access flag of a leaf (FEAT_HAFDBS). */
 export interface AccessFlagInput {

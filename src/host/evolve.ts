@@ -5,7 +5,7 @@ import type { Pa } from '../arch/addresses.ts';
 import type { Stage2Leaf } from '../arch/descriptor.ts';
 import { levelSize } from '../arch/geometry.ts';
 import { TranslationTable } from '../arch/translation-table.ts';
-import type { AccessFlagInput, HostEvent, PciCommandInput } from './events.ts';
+import type { AccessFlagInput, HostEvent, PciInput } from './events.ts';
 import { emptyHostMemory, setHostPages } from './host-memory.ts';
 import type { Memslot, SlotRange } from './memslot.ts';
 import type { HostState, VmState } from './state.ts';
@@ -17,8 +17,8 @@ const VM_ARENA = 2 ** 36;
 const RAM_BASE = 2 ** 40;
 
 export function initialHost(event: HostEvent & { type: 'host-booted' }): HostState {
-  const { kernel, features, cpu, pageSize, thp, gicv } = event;
-  return { kernel, features, cpu, pageSize, thp, gicv, memoryDisabled: [] };
+  const { kernel, features, cpu, pageSize, thp, gicv, pcieErrors = 'contained' } = event;
+  return { kernel, features, cpu, pageSize, thp, gicv, pcieErrors, memoryDisabled: [], inD3hot: [] };
 }
 
 export function initialVm(host: HostState, event: HostEvent & { type: 'vm-created' }): VmState {
@@ -53,11 +53,21 @@ export function initialVm(host: HostState, event: HostEvent & { type: 'vm-create
 /** PCI_COMMAND_MEMORY of a device's command register: its BARs answer. */
 const PCI_COMMAND_MEMORY = 2;
 
-/** Memory decoding of a PCI function, as vfio-pci's virtual command register has it. */
-export function evolveHost(host: HostState, event: PciCommandInput): void {
-  const others = host.memoryDisabled.filter((device) => device !== event.device);
-  const enabled = (event.value & PCI_COMMAND_MEMORY) !== 0;
-  host.memoryDisabled = enabled ? others : [...others, event.device];
+/** Memory decoding and power state of a PCI function, as vfio-pci knows them. A reset ends in D0. */
+export function evolveHost(host: HostState, event: PciInput): void {
+  const { device } = event;
+  if (event.type === 'pci-command-written') {
+    const enabled = (event.value & PCI_COMMAND_MEMORY) !== 0;
+    host.memoryDisabled = withMember(host.memoryDisabled, device, !enabled);
+  } else {
+    const sleeps = event.type === 'pci-power-written' && event.state === 'D3hot';
+    host.inD3hot = withMember(host.inD3hot, device, sleeps && host.features.vfioGuardsD3hot);
+  }
+}
+
+function withMember(devices: readonly string[], device: string, member: boolean): readonly string[] {
+  const others = devices.filter((other) => other !== device);
+  return member ? [...others, device] : others;
 }
 
 /** Total over the union: events that leave no trace in a VM's slice fall through. */

@@ -19,6 +19,11 @@ export interface KernelFeatures {
    * creates is zapped by vfio_pci_mmap_open. Up to 6.9; aac6db75a9fc replaced it by unmap_mapping_range.
    */
   readonly vfioVmaList: boolean;
+  /**
+   * vfio-pci zaps the BARs of a function that goes to D3hot and refuses faults until it is back in D0. Linux 5.19
+   * (vfio_lock_and_set_power_state); before, mappings stay and the function answers nothing.
+   */
+  readonly vfioGuardsD3hot: boolean;
   /** The change_pte notifier maps the new page read-only (kvm_set_spte_gfn). Dropped in 6.10, f7842747d13d. */
   readonly setSpteNotifier: boolean;
   /**

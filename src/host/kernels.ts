@@ -17,6 +17,7 @@ const linux61: KernelFeatures = {
   deviceBlocks: 'page',
   vfioHugeFault: false,
   vfioVmaList: true,
+  vfioGuardsD3hot: true,
   setSpteNotifier: true,
   parallelFaults: false,
   relaxInvalidatesLocally: false,
@@ -40,6 +41,7 @@ const linux61: KernelFeatures = {
 
 const linux515: KernelFeatures = {
   ...linux61,
+  vfioGuardsD3hot: false,
   deviceBlocks: 'vma',
   injectedEsrSignExtended: false,
   s1ptwAlwaysWrites: true,
@@ -86,7 +88,11 @@ const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };
 
 /** Presets in order of release. A release between two of them is not guessed: a user names the nearer one. */
 export const KERNELS: readonly KernelPreset[] = [
-  { name: '5.15', features: linux515, evidence: 'kernel sources; IPA size checks came with 5.18' },
+  {
+    name: '5.15',
+    features: linux515,
+    evidence: 'kernel sources; IPA size checks came with 5.18, D3hot guards with 5.19',
+  },
   { name: '6.1', features: linux61, evidence: 'captures of Debian 6.1.192' },
   { name: '6.6', features: linux66, evidence: 'kernel sources: parallel faults (6.2), eager split (6.5)' },
   { name: '6.8', features: linux68, evidence: 'kernel sources: LPA2; device pages are Device-nGnRE' },

@@ -90,6 +90,9 @@ function faultInPfn(work: Work, vma: Vma, address: number): MmFault {
   if (ofVfio && backing.device !== null && work.host.memoryDisabled.includes(backing.device)) {
     return { kind: 'error', because: 'device-memory-disabled' };
   }
+  if (ofVfio && backing.device !== null && work.host.inD3hot.includes(backing.device)) {
+    return { kind: 'error', because: 'device-in-d3hot' };
+  }
   if (ofVfio && !work.vm.vfioVmas.includes(vma.id)) {
     emit(work, { type: 'vfio-vma-listed', vm: work.id, vma: vma.id });
   }

@@ -7,6 +7,7 @@ import type { Stage2Leaf } from '../arch/descriptor.ts';
 import type { Granule, Stage2Geometry } from '../arch/geometry.ts';
 import type { TranslationTable } from '../arch/translation-table.ts';
 import type { Ioeventfd, Irqfd, Vgic } from './calls.ts';
+import type { PcieErrors } from './events.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { KernelFeatures } from './kernel-features.ts';
 import type { Memslot } from './memslot.ts';
@@ -23,8 +24,12 @@ export interface HostState {
   thp: 'always' | 'madvise' | 'never';
   /** Host GICV frame; null on a GICv3 host. */
   gicv: { readonly pa: Pa; readonly size: number } | null;
+  /** What the host bridge makes of a request that no function takes. */
+  pcieErrors: PcieErrors;
   /** PCI functions whose memory decoding is off, by name. */
   memoryDisabled: readonly string[];
+  /** PCI functions that vfio-pci put to D3hot, by name; empty on kernels that do not guard it. */
+  inD3hot: readonly string[];
 }
 
 /** A map call between its begin and its end, as another vCPU can meet it. */

@@ -2,40 +2,32 @@
 // answers with events. Nobody calls across, and no part knows that the others are there.
 
 import { rangeAt } from '../arch/transaction.ts';
-import type { MmioInput } from '../devices/decide.ts';
-import {
-  decideMmio,
-  decideTransaction,
-  inKernelAccess,
-  unassignedMmio,
-  unclaimedTransaction,
-  unmodelledMmio,
-} from '../devices/decide.ts';
-import { GICC, GICD, GICV, regionOf } from '../devices/description.ts';
-import type { Requester } from '../devices/events.ts';
-import { syncHwstate } from '../devices/gicv2/hwstate.ts';
-import { gicOf } from '../devices/gicv2/lines.ts';
+import { decideTransaction, decideVmmConfig, unclaimedTransaction } from '../devices/decide.ts';
+import { decideMsix, decideUnmasked } from '../devices/pci/msix.ts';
 import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
-import { decideHost, decideZap, HOST_HEARS } from '../host/decide.ts';
+import { decideHost, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
 import type { MachineEvent } from './events.ts';
-import { windowAt } from './interconnect.ts';
-import {
-  endedLevels,
-  enters,
-  halted,
-  interrupted,
-  kicks,
-  leaves,
-  maintained,
-  waited,
-  wires,
-} from './interrupts.ts';
+import { NO_REGION } from './interconnect.ts';
+import { enters, interrupted, kicks, leaves, maintained, waited, wires } from './interrupts.ts';
+import { kernelMmio, requester, trappedGicv, userSpaceMmio } from './mmio.ts';
+import { decidePci } from './pci-change.ts';
 import type { MachineState } from './state.ts';
+import { withDrains } from './translation-drain.ts';
 
-const DEVICES_HEAR = ['transaction-issued', 'mmio-exited', 'mmio-handled', 'gicv-trapped'] as const;
+const DEVICES_HEAR = [
+  'transaction-issued',
+  'mmio-exited',
+  'mmio-handled',
+  'gicv-trapped',
+  'vfio-config-accessed',
+  'msix-raised',
+  'msix-mask-written',
+] as const;
+
+const PCI_HEARS = ['pci-command-written', 'pci-power-written', 'pci-reset-asked', 'pci-change-due'] as const;
 
 /** What moves interrupts besides the exits and entries of vCPUs. */
 const INTERRUPTS_HEAR = [
@@ -43,6 +35,7 @@ const INTERRUPTS_HEAR = [
   'device-written',
   'device-updated',
   'device-interrupt',
+  'msix-sent',
   'interrupt-line-changed',
   'vgic-synced',
   'maintenance-interrupt',
@@ -59,7 +52,7 @@ export const HEARD = [
   ...DEVICES_HEAR,
   ...INTERRUPTS_HEAR,
   ...ENTRIES,
-  'pci-command-written',
+  ...PCI_HEARS,
 ] as const;
 
 /** @param unassigned who answers MMIO exits outside all windows */
@@ -72,7 +65,16 @@ export function decide(
   if (host === null) return [];
   switch (event.type) {
     case 'pci-command-written':
-      return decideZap(host, state.vms, event);
+    case 'pci-power-written':
+    case 'pci-reset-asked':
+      return decidePci(state, host, event);
+    case 'pci-change-due':
+      return [{ type: 'pci-function-changed', device: event.device, change: event.change }];
+    case 'vfio-config-accessed':
+      return vmmConfig(state, event);
+    case 'msix-raised':
+    case 'msix-mask-written':
+      return msix(state, event);
     case 'access-translated':
     case 'barrier-executed':
     case 'program-ended':
@@ -85,7 +87,10 @@ export function decide(
       return entered(enters(state, event, 'trap'), guest(state, host, event));
     case 'mmio-answered':
       return entered([...enters(state, event, 'trap'), ...kicks(state, event.vm)], guest(state, host, event));
-    case 'vmm-called':
+    case 'vmm-called': {
+      const vm = state.vms[event.vm];
+      return vm === undefined ? [] : withDrains(state, decideHost(host, vm, event));
+    }
     case 'vcpu-run':
     case 'stage2-map-begun': {
       const vm = state.vms[event.vm];
@@ -94,7 +99,9 @@ export function decide(
     case 'stage2-faulted':
       return faulted(state, host, event);
     case 'transaction-issued':
-      return transaction(state, event);
+      return transaction(state, host, event);
+    case 'bus-error-reported':
+      return busError(state, host, event);
     case 'mmio-exited':
       return userSpaceMmio(state, event, unassigned);
     case 'mmio-handled':
@@ -118,6 +125,8 @@ function decideInterrupts(state: MachineState, event: MachineEvent): readonly Ma
       return wires(state, event.device);
     case 'device-interrupt':
       return interrupted(state, event);
+    case 'msix-sent':
+      return interrupted(state, { device: event.device, line: `MSI-X ${event.vector}`, level: null });
     case 'interrupt-line-changed':
     case 'vgic-synced':
       return kicks(state, event.vm);
@@ -162,78 +171,57 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   return [{ type: 'choices-taken', vm: event.vm, vcpu: event.vcpu, ...made }, ...events];
 }
 
-const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({
-  vm,
-  vcpu,
-  index: state.vcpus[vcpu]?.index ?? 0,
-});
+/** The VMM's own access to config space; nothing answers for a device that is not behind vfio-pci. */
+function vmmConfig(
+  state: MachineState,
+  event: MachineEvent & { type: 'vfio-config-accessed' },
+): readonly MachineEvent[] {
+  const id = state.devices.findIndex(({ description }) => description.name === event.device);
+  const device = state.devices[id];
+  return device === undefined ? [] : decideVmmConfig(device, id, event);
+}
+
+type MsixInput = Extract<MachineEvent, { type: 'msix-raised' | 'msix-mask-written' }>;
+
+/** Messages of a vector that was raised, or of those that waited for a mask. */
+function msix(state: MachineState, event: MsixInput): readonly MachineEvent[] {
+  const device = state.devices[event.device];
+  if (device === undefined) return [];
+  return event.type === 'msix-raised'
+    ? decideMsix(device, event.device, event.vector)
+    : decideUnmasked(device, event.device);
+}
 
 type Issued = Extract<MachineEvent, { readonly type: 'transaction-issued' }>;
 
-function transaction(state: MachineState, event: Issued): readonly MachineEvent[] {
+function transaction(state: MachineState, host: HostState, event: Issued): readonly MachineEvent[] {
   const by = requester(state, event);
-  const route = rangeAt(state.interconnect, event.transaction.pa);
+  const { pa, access } = event.transaction;
+  const route = rangeAt(state.interconnect, pa);
   const device = route === undefined ? undefined : state.devices[route.device];
-  if (route === undefined || device === undefined)
-    return unclaimedTransaction(by, event.transaction, 'no-device');
-  const offset = event.transaction.pa - route.start;
-  return decideTransaction(device, route.device, {
-    by,
-    transaction: event.transaction,
-    region: route.region,
-    offset,
-  });
+  if (route !== undefined && device?.memoryEnabled === true && route.region !== NO_REGION) {
+    const at = { region: route.region, offset: pa - route.start };
+    return decideTransaction(device, route.device, { by, transaction: event.transaction, ...at });
+  }
+  const because = device === undefined || route?.region === NO_REGION ? 'no-device' : 'memory-space-disabled';
+  const unclaimed = unclaimedTransaction(by, event.transaction, because);
+  if (host.pcieErrors === 'contained') return unclaimed;
+  const { vm, vcpu } = event;
+  const lost = unclaimed.filter(({ type }) => type === 'transaction-unclaimed');
+  return [...lost, { type: 'bus-error-reported', vm, vcpu, access }];
 }
 
-type Mmio = Extract<MachineEvent, { readonly type: 'mmio-exited' | 'mmio-handled' }>;
-
-/** The access as KVM decoded it; a store's value is that of the register it read. */
-function mmioInput(state: MachineState, event: Mmio | Trapped): Omit<MmioInput, 'region' | 'offset'> {
-  const { size, write } = event;
-  const value = write ? (state.vcpus[event.vcpu]?.pending?.value ?? null) : null;
-  return { by: requester(state, event), size, write, value };
-}
-
-function userSpaceMmio(
+/** Firmware stops the host, or the processor takes the abort: synchronously at a read, else as an SError. */
+function busError(
   state: MachineState,
-  event: Mmio,
-  unassigned: 'vmm' | 'listener',
+  host: HostState,
+  event: MachineEvent & { type: 'bus-error-reported' },
 ): readonly MachineEvent[] {
-  const hit = windowAt(state.devices, event.vm, event.gpa);
-  const device = hit === null ? undefined : state.devices[hit.device];
-  const input = mmioInput(state, event);
-  if (hit !== null && device !== undefined) return decideMmio(device, hit.device, { ...input, ...hit });
-  return unassigned === 'vmm' ? unassignedMmio(input.by, event.write) : [];
-}
-
-/** An ioeventfd, or a VM's GICv2: its distributor, and GICC_DIR. Other in-kernel devices are not modelled. */
-function kernelMmio(state: MachineState, event: Mmio): readonly MachineEvent[] {
-  const input = mmioInput(state, event);
-  if (event.because === 'ioeventfd') return unmodelledMmio(input.by);
-  const vgic = state.vms[event.vm]?.vgic;
-  const gic = gicOf(state.devices, event.vm);
-  const device = state.devices[gic?.device ?? -1];
-  if (vgic?.version !== 2 || gic === null || device === undefined) return unmodelledMmio(input.by);
-  const inGicc = event.gpa >= vgic.gicc && event.gpa < vgic.gicc + regionOf(device.description, GICC).size;
-  const at = inGicc
-    ? { ...input, region: GICC, offset: event.gpa - vgic.gicc }
-    : { ...input, region: GICD, offset: event.gpa - vgic.gicd };
-  const { halts, ends } = inKernelAccess(device, gic.vgic, at);
-  if (!halts) return [...endedLevels(state, event.vm, ends), ...decideMmio(device, gic.device, at)];
-  const others = gic.vgic.cpus.flatMap((_cpu, cpu) => (cpu === input.by.index ? [] : [cpu]));
-  const folded = others.reduce(syncHwstate, gic.vgic);
-  const stopped = { ...device, vgics: { ...device.vgics, [event.vm]: folded } };
-  return halted(state, event, decideMmio(stopped, gic.device, at));
-}
-
-type Trapped = Extract<MachineEvent, { readonly type: 'gicv-trapped' }>;
-
-/** The interface itself, at the host's address: what a trapped access does there is what a mapped one does. */
-function trappedGicv(state: MachineState, event: Trapped): readonly MachineEvent[] {
-  const input = mmioInput(state, event);
-  const gicc = state.vms[event.vm]?.vgic;
-  const gic = gicOf(state.devices, event.vm);
-  const device = state.devices[gic?.device ?? -1];
-  if (gicc?.version !== 2 || gic === null || device === undefined) return unmodelledMmio(input.by);
-  return decideMmio(device, gic.device, { ...input, region: GICV, offset: event.gpa - gicc.gicc });
+  const { vm, vcpu, access } = event;
+  if (host.pcieErrors === 'fatal') {
+    const log = 'Kernel panic - not syncing: Fatal hardware error!';
+    return [{ type: 'host-panicked', vm, vcpu, log, because: 'uncontained-bus-error' }];
+  }
+  if (access !== null) return guest(state, host, event);
+  return [{ type: 'serror-injected', vm, vcpu, because: 'asynchronous-abort' }];
 }

@@ -47,11 +47,17 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'device-plugged':
     case 'vgic-created':
     case 'pci-command-written':
+    case 'pci-power-written':
+    case 'pci-reset-asked':
     case 'adversary-began':
     case 'choices-taken':
       slices.machine((state) => evolveMachine(state, event));
       return;
     case 'mmio-window-opened':
+    case 'pci-config-written':
+    case 'pci-function-changed':
+    case 'msix-raised':
+    case 'msix-sent':
     case 'interrupt-line-changed':
     case 'vgic-synced':
     case 'vgic-flushed':
@@ -83,6 +89,12 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'exception-returned':
       slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
+    case 'bus-error-reported':
+    case 'host-panicked':
+    case 'msix-mask-written':
+    case 'vfio-config-accessed':
+    case 'pci-config-read':
+    case 'pci-change-due':
     case 'mmio-answered':
     case 'transaction-issued':
     case 'transaction-unclaimed':
@@ -115,6 +127,8 @@ type MachineWide = Extract<
       | 'device-plugged'
       | 'vgic-created'
       | 'pci-command-written'
+      | 'pci-power-written'
+      | 'pci-reset-asked'
       | 'adversary-began'
       | 'choices-taken';
   }
@@ -146,8 +160,9 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
       return;
     }
     case 'pci-command-written':
+    case 'pci-power-written':
+    case 'pci-reset-asked':
       if (state.host !== null) evolveHost(state.host, event);
-      evolveNamed(state, event);
       return;
     case 'vgic-created': {
       const vm = state.vms[event.vm];
@@ -158,6 +173,9 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
   }
 }
 
+/** Where a device is plugged before the host booted. */
+const SMALLEST_PAGE = 4096;
+
 function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged' }): void {
   const { device, description } = event;
   const slice = initialDevice(description);
@@ -165,7 +183,12 @@ function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged'
     initialiseVgic(slice, id, vm, state.host);
   });
   state.devices[device] = slice;
-  state.interconnect = withDevice(state.interconnect, device, description);
+  state.interconnect = withDevice(
+    state.interconnect,
+    device,
+    description,
+    state.host?.pageSize ?? SMALLEST_PAGE,
+  );
 }
 
 /** A GICv2 keeps a distributor and CPU interfaces for each VM that has one. */
@@ -181,12 +204,4 @@ function initialiseVgic(
   const { listRegisters } = description;
   const traits = { listRegisters, revision: vgicRevision3 ? 3 : 2, lrFirst };
   evolveDevice(device, { type: 'vgic-initialised', vm, vcpus, traits });
-}
-
-/** Config space belongs to PCI functions, which go by their name. */
-function evolveNamed(state: MachineState, event: DeviceEvent & { type: 'pci-command-written' }): void {
-  for (const device of state.devices) {
-    const { kind, name } = device.description;
-    if (name === event.device && (kind === 'vfio-pci' || kind === 'sysfs')) evolveDevice(device, event);
-  }
 }

@@ -36,8 +36,8 @@ export interface DiedWanted {
 }
 
 export interface SawWanted {
-  /** `instruction` is a prefetch abort, EC 0x20 or 0x21. */
-  readonly abort: 'instruction' | 'data';
+  /** `instruction` is a prefetch abort, EC 0x20 or 0x21; `serror` is EC 0x2f. */
+  readonly abort: 'instruction' | 'data' | 'serror';
   /** ESR_EL1, all 64 bits. */
   readonly esr?: bigint;
   /** The guest's own stage 1, or injected by the host. */
@@ -52,6 +52,8 @@ export interface ReceivedWanted {
   readonly bytes?: number;
   /** Bytes of each write, in order. */
   readonly writeSizes?: readonly number[];
+  /** What each write did, in the device's words, in order; null for one that only stored. */
+  readonly writeEffects?: readonly (string | null)[];
 }
 
 export interface LeafWanted {
@@ -238,7 +240,8 @@ function abortsOf(vcpu: VcpuReport): Seen[] {
     const { esr, from, because } = aborted;
     const ec = esr === null ? null : Number((esr >> 26n) & 0x3fn);
     const instruction = ec === null ? kind === 'fetch' : ec === 0x20 || ec === 0x21;
-    return [{ abort: instruction ? 'instruction' : 'data', esr: esr ?? 0n, from, because }];
+    const kindOf = ec === 0x2f ? 'serror' : instruction ? 'instruction' : 'data';
+    return [{ abort: kindOf, esr: esr ?? 0n, from, because }];
   });
 }
 
@@ -249,6 +252,7 @@ function receipts(found: DeviceReport): Required<ReceivedWanted> {
     reads: found.reads,
     bytes: found.bytesWritten + found.bytesRead,
     writeSizes: writes.map(({ size }) => size),
+    writeEffects: writes.map(({ effect }) => effect),
   };
 }
 

@@ -14,16 +14,32 @@ export interface Route extends PaRange {
   readonly region: number;
 }
 
-/** The map with the regions of one more device, sorted by address. */
+/** What is left of a page behind a smaller BAR: mapped to the guest with it, and nobody answers there. */
+export const NO_REGION = -1;
+
+/**
+ * The map with the regions of one more device, sorted by address.
+ * @param pageSize of the host in bytes
+ */
 export function withDevice(
   routes: readonly Route[],
   device: number,
   description: DeviceDescription,
+  pageSize: number,
 ): readonly Route[] {
   const added = description.regions.flatMap(({ pa, size, index, space }): Route[] =>
     pa === null || space === 'io' ? [] : [{ start: pa, end: (pa + size) as Pa, device, region: index }],
   );
-  return [...routes, ...added].sort((a, b) => a.start - b.start);
+  const known = routes.filter(({ region }) => region !== NO_REGION);
+  const regions = [...known, ...added].sort((a, b) => a.start - b.start);
+  return regions.flatMap((route, at) => [route, ...restOfPage(route, regions[at + 1], pageSize)]);
+}
+
+/** From behind a region that starts its page, up to the page's end or the next region. */
+function restOfPage({ start, end, device }: Route, next: Route | undefined, pageSize: number): Route[] {
+  const pageEnd = start + pageSize;
+  const until = Math.min(pageEnd, next?.start ?? pageEnd) as Pa;
+  return start % pageSize === 0 && end < until ? [{ start: end, end: until, device, region: NO_REGION }] : [];
 }
 
 /** Where an emulated access goes. */

@@ -72,9 +72,13 @@ export function collect(simulation: Simulation, setup: Setup): Collector {
     }
     if (event.type === 'run-failed')
       failures.set(event.vm, [...(failures.get(event.vm) ?? []), deathOf(event)]);
+    if (event.type === 'host-panicked') {
+      for (let vm = 0; vm < simulation.state.vms.length; vm++)
+        failures.set(vm, [...(failures.get(vm) ?? []), panicOf(event)]);
+    }
     if (!('vcpu' in event)) return;
     const access = latest(event.vcpu);
-    if (access !== undefined && !access.ended) follow(access, event);
+    if (access !== undefined && (!access.ended || event.type === 'serror-injected')) follow(access, event);
   });
   return {
     latest,
@@ -143,7 +147,11 @@ function follow(access: OpenAccess, event: Recorded): void {
       end(access, 'run-failed', event.because);
       return;
     case 'nisv-exited':
+    case 'sea-exited':
+      end(access, event.type, event.because);
+      return;
     case 'serror-injected':
+      access.aborted = { esr: SERROR, far: access.va, from: 'host', because: event.because };
       end(access, event.type, event.because);
       return;
     case 'stage1-faulted':
@@ -172,6 +180,21 @@ function abortOf(event: Recorded & { type: 'stage1-faulted' | 'abort-injected' }
   const esr = event.signExtended ? BigInt.asUintN(64, BigInt.asIntN(32, low)) : low;
   return { esr, far, from: 'host', because };
 }
+
+/** ESR_EL1 of the SError that kvm_inject_vabt() pends: EC 0x2f, IL, and IDS of an ISS that says nothing. */
+const SERROR = 0xbf00_0000n;
+
+/** The host itself is gone, whatever the VMM does about errors of KVM_RUN. */
+export const isPanic = ({ errno }: Death): boolean => errno === 0;
+
+const panicOf = ({ log, because, vcpu, seq }: Recorded & { type: 'host-panicked' }): Death => ({
+  errno: 0,
+  errnoName: 'none',
+  log: [log],
+  because,
+  vcpu,
+  seq,
+});
 
 /** The kernel's line, then QEMU's (kvm_cpu_exec). */
 function deathOf(event: Recorded & { type: 'run-failed' }): Death {
@@ -204,8 +227,8 @@ export function vmReports(
           interrupts: collector.interrupts(vcpu),
         };
       }),
-      dead: stops ? (failures[0] ?? null) : null,
-      skipped: stops ? [] : failures,
+      dead: (stops ? failures[0] : failures.find(isPanic)) ?? null,
+      skipped: stops ? [] : failures.filter((death) => !isPanic(death)),
     };
   });
 }

@@ -36,10 +36,10 @@ export function deviceCollector(setup: Setup): DeviceCollector {
       if (from === undefined || event.cause === null) return;
       arriving.delete(event.cause);
       const { memoryType, ...rest } = from;
-      const { region, offset, seq } = event;
+      const { region, offset, seq, effect } = event;
       const words = memoryType === null ? null : describeMemoryType(memoryType);
       const list = received.get(event.device) ?? [];
-      list.push({ ...rest, seq, region, offset, memoryType: words });
+      list.push({ ...rest, seq, region, offset, effect, memoryType: words });
       received.set(event.device, list);
     },
     reports: () =>

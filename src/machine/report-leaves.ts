@@ -12,7 +12,8 @@ import { BECAUSE } from '../host/because.ts';
 import type { VmState } from '../host/state.ts';
 import type { Recorded } from './events.ts';
 import type { LeafReport, RegionReport } from './report.ts';
-import type { PlacedRegion, Setup } from './scenario-setup.ts';
+import type { PlacedRegion } from './scenario-assign.ts';
+import type { Setup } from './scenario-setup.ts';
 import type { Simulation } from './simulation.ts';
 
 type OpenLeaf = { -readonly [Field in keyof LeafReport]: LeafReport[Field] } & { combined: string[] };

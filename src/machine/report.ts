@@ -2,6 +2,7 @@
 // received, what each guest saw, and which expectations held. Everything that reports read is here.
 
 import type { GuestAbort } from '../guest/program.ts';
+import type { PcieErrors } from '../host/events.ts';
 import type { Recorded } from './events.ts';
 import type { Simulation } from './simulation.ts';
 import type { MachineState } from './state.ts';
@@ -26,6 +27,8 @@ export interface Variant {
   readonly pageSize?: 4096 | 16384 | 65536;
   readonly thp?: 'always' | 'madvise' | 'never';
   readonly onRunError?: 'stop' | 'skip';
+  /** What the host bridge makes of requests that no function takes; `contained` unless given. */
+  readonly pcieErrors?: PcieErrors;
 }
 
 export interface ScenarioRun {
@@ -76,6 +79,7 @@ export interface VmReport {
 }
 
 export interface Death {
+  /** Of KVM_RUN; 0 where the host itself died. */
   readonly errno: number;
   /** As in errno.h: EFAULT, ENOSYS. */
   readonly errnoName: string;
@@ -141,7 +145,9 @@ export type AccessOutcome =
   | 'run-failed'
   | 'abort-injected'
   | 'stage1-faulted'
-  | 'instruction-skipped';
+  | 'instruction-skipped'
+  | 'sea-exited'
+  | 'serror-injected';
 
 export interface FaultReport {
   readonly seq: number;
@@ -177,6 +183,8 @@ export interface TransactionReport {
   readonly size: number;
   /** Stores of the program that it gathered. */
   readonly stores: number;
+  /** What it did besides moving a value, in the device's words; null for nothing. */
+  readonly effect: string | null;
   /** Combined type by which it was made; null for emulated accesses. */
   readonly memoryType: string | null;
 }

@@ -4,6 +4,7 @@
 import type { CpuFeatures } from '../arch/cpu.ts';
 import type { Stage1Attribute } from '../guest/mapping.ts';
 import { STAGE1_ATTRIBUTES } from '../guest/mapping.ts';
+import type { VmmCall } from '../host/calls.ts';
 import type { KernelPreset } from '../host/kernels.ts';
 import { KERNELS, kernelPreset } from '../host/kernels.ts';
 import type { MachineEvent, Recorded } from './events.ts';
@@ -12,7 +13,7 @@ import type { RunFacts } from './expect.ts';
 import { placeDevices } from './layout.ts';
 import type { ExpectationResult, ScenarioRun, Variant } from './report.ts';
 import type { Collector } from './report-collect.ts';
-import { collect, vmReports } from './report-collect.ts';
+import { collect, isPanic, vmReports } from './report-collect.ts';
 import type { DeviceWhen, Scenario, Told } from './scenario.ts';
 import { isAsked, tellScenario } from './scenario.ts';
 import type { Definition } from './scenario-definition.ts';
@@ -130,9 +131,9 @@ function definitionOf(told: Told, vary: Variant): Definition {
 }
 
 function hostOptions({ cpu = {}, vary = {} }: RunOptions) {
-  const { pageSize = 4096, thp = 'always' } = vary;
+  const { pageSize = 4096, thp = 'always', pcieErrors = 'contained' } = vary;
   const { fwb = cpu.fwb ?? DEFAULT_CPU.fwb, dic = cpu.dic ?? DEFAULT_CPU.dic } = vary;
-  return { pageSize, thp, cpu: { ...DEFAULT_CPU, ...cpu, fwb, dic } } as const;
+  return { pageSize, thp, pcieErrors, cpu: { ...DEFAULT_CPU, ...cpu, fwb, dic } } as const;
 }
 
 const programsOf = ({ vms }: Definition): number => vms.reduce((sum, vm) => sum + vm.programs.size, 0);
@@ -175,13 +176,15 @@ function dispatchSetup(simulation: Simulation, { events, regions }: Setup): void
     simulation.dispatch(event);
     if (event.type !== 'vmm-called' || event.call.kind === 'mmap-refused' || returned === 0) continue;
     const { call } = event;
-    if (regions.some(({ slot, mayBeRefused }) => slot === call && mayBeRefused === true)) continue;
+    if (regions.some(({ slots, mayBeRefused }) => mayBeRefused === true && isOneOf(slots, call))) continue;
     throw new RangeError(
       `VM ${event.vm}: ${event.call.kind} fails with errno ${returned}; check sizes and addresses`,
     );
   }
   subscription.unsubscribe();
 }
+
+const isOneOf = (slots: readonly VmmCall[], call: VmmCall): boolean => slots.includes(call);
 
 function play(
   definition: Definition,
@@ -198,7 +201,10 @@ function play(
     signals: new Set(),
     mapAs: stage1Of(options.vary?.stage1),
     nextAccess: 0,
-    isDead: (vm) => vms[vm]?.onRunError === 'stop' && collector.failures(vm).length > 0,
+    isDead: (vm) => {
+      const failures = collector.failures(vm);
+      return vms[vm]?.onRunError === 'stop' ? failures.length > 0 : failures.some(isPanic);
+    },
   };
   const actors = vms.flatMap(({ id, name, ram, programs }) =>
     [...programs].map(([index, program]) => {

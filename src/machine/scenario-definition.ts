@@ -32,6 +32,14 @@ export interface Assignment {
   readonly alignment: 'natural' | 'page';
   /** The VMM lives without the memslot if KVM refuses it. */
   readonly mayBeRefused: boolean;
+  /** What the VMM does with the pages of an MSI-X table: emulates them, or maps them to the guest. */
+  readonly msix: 'trapped' | 'mapped';
+}
+
+/** A page of ECAM in which a guest sees the config space of a PCI function. */
+export interface ConfigWindow {
+  readonly device: string;
+  readonly ipa: Ipa;
 }
 
 /** An interrupt of a device, and the SPI of a VM that it becomes. */
@@ -60,6 +68,7 @@ export interface VmDefinition {
   readonly assignments: Assignment[];
   readonly interrupts: InterruptWiring[];
   readonly ioeventfds: Ioeventfd[];
+  readonly configs: ConfigWindow[];
   /** Number of the vCPU to what it runs. */
   readonly programs: Map<number, GuestProgram>;
   /** Highest number of a vCPU so far, at least 0. */

@@ -22,13 +22,14 @@ import {
   received,
   saw,
   sawNoAbort,
-  signalled,
   survived,
 } from './expect.ts';
 import type { AccessOutcome } from './report.ts';
 import type { Definition, MapAs, RegionRef, VmDefinition } from './scenario-definition.ts';
 import { GICV_NAME, RAM_IPA } from './scenario-definition.ts';
-import type { AssignedRegion, Eventfd } from './scenario-vmm.ts';
+import type { AssignedRegion } from './scenario-vmm.ts';
+import type { EventfdHandle, IoeventfdMatch } from './scenario-wiring.ts';
+import { connect, ioeventfdOf } from './scenario-wiring.ts';
 
 /** A plugged device. */
 export interface DeviceHandle {
@@ -80,6 +81,11 @@ export interface AssignOptions {
   readonly alignment?: 'natural' | 'page';
   /** If KVM refuses the memslot the VMM goes on and emulates; otherwise the run ends with an error. */
   readonly mayBeRefused?: boolean;
+  /**
+   * The pages of an MSI-X table and its pending bits: `trapped`, the VMM emulates them and maps the rest, as QEMU does;
+   * or `mapped` to the guest like the rest. `trapped` unless given.
+   */
+  readonly msix?: 'trapped' | 'mapped';
 }
 
 export interface VcpuHandle {
@@ -95,25 +101,15 @@ export interface VcpuHandle {
   outcomes(wanted: readonly (AccessOutcome | null)[]): Check;
 }
 
-/** Which stores an ioeventfd takes. */
-export interface IoeventfdMatch {
-  /** IPA of the store. */
-  readonly at: number;
-  /** Bytes of the store; any size unless given. */
-  readonly size?: 1 | 2 | 4 | 8;
-  /** Value of the store (datamatch); any unless given. */
-  readonly value?: bigint;
-}
-
-export interface EventfdHandle extends Eventfd {
-  /** How often stores signalled it. */
-  signalled(times: number): Check;
-}
-
 export interface VmHandle {
   readonly name: string;
   /** @throws RangeError for an address off page alignment, or one taken already */
   assign(region: RegionRef, options: AssignOptions): RegionHandle;
+  /**
+   * The function's page of ECAM: loads and stores there are MMIO exits, which the VMM hands on to vfio-pci.
+   * @throws RangeError for an address off page alignment, or one taken already
+   */
+  config(device: { readonly name: string }, options: { readonly at: number }): Mappable;
   /** The GICC frame of a VM with a vGICv2: the host's GICV. @throws RangeError for other VMs */
   gicc(): RegionHandle;
   /** The emulated distributor. @throws RangeError for a VM without an interrupt controller */
@@ -179,6 +175,7 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
     assignments: [],
     interrupts: [],
     ioeventfds: [],
+    configs: [],
     programs: new Map(),
     lastVcpu: 0,
   };
@@ -186,6 +183,7 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
   return {
     name,
     assign: (region, assignment) => assign(vm, region, assignment),
+    config: (device, { at }) => configOf(vm, device.name, at),
     gicc: () => giccOf(vm),
     gicd: () => gicdOf(vm),
     at: (address, size = PAGE) => ({
@@ -214,35 +212,31 @@ function vgicOf(wanted: VmOptions['vgic']): Vgic | null {
 
 function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): RegionHandle {
   const { at, readonly = false, as = null, alignment = 'natural', mayBeRefused = false } = options;
+  const { msix = 'trapped' } = options;
   const place = `${region.name} at ${hex(at)} of VM '${vm.name}'`;
-  if (at % PAGE !== 0) throw new RangeError(`${place}: a memslot starts at a multiple of the page size`);
-  const taken = [
-    { name: 'RAM', ipa: RAM_IPA, size: vm.ram },
-    ...vm.assignments.map(({ region: { name, size }, ipa: start }) => ({ name, ipa: start, size })),
-  ].find((other) => at < other.ipa + other.size && other.ipa < at + region.size);
-  if (taken !== undefined) throw new RangeError(`${place}: ${taken.name} is there at ${hex(taken.ipa)}`);
-  if (at + region.size > 2 ** vm.ipaBits) {
-    throw new RangeError(`${place}: ends beyond the ${vm.ipaBits} bits of IPA; give the VM more ipaBits`);
-  }
-  vm.assignments.push({ region, ipa: ipa(at), readonly, as, alignment, mayBeRefused });
+  checkRoom(vm, place, at, region.size);
+  vm.assignments.push({ region, ipa: ipa(at), readonly, as, alignment, mayBeRefused, msix });
   return regionHandle(vm.name, region.name, ipa(at), region.size);
 }
 
-/** INTIDs of a GICv2 of KVM's default size, without SGIs and PPIs. */
-const SPIS = 224;
-
-function connect(vm: VmDefinition, device: string, line: string, spi: number): void {
-  if (vm.vgic === null) throw new RangeError(`VM '${vm.name}' has no interrupt controller; give it vgic: 2`);
-  if (!Number.isInteger(spi) || spi < 0 || spi >= SPIS) {
-    throw new RangeError(`VM '${vm.name}': SPI ${spi} is not one of 0 to ${SPIS - 1}`);
-  }
-  vm.interrupts.push({ device, line, spi });
+function configOf(vm: VmDefinition, device: string, at: number): Mappable {
+  checkRoom(vm, `config space of '${device}' at ${hex(at)} of VM '${vm.name}'`, at, PAGE);
+  vm.configs.push({ device, ipa: ipa(at) });
+  return { name: `${device}.config`, ipa: ipa(at), size: PAGE };
 }
 
-function ioeventfdOf(vm: VmDefinition, eventfd: string, match: IoeventfdMatch): EventfdHandle {
-  const { at, size = 0, value: datamatch = null } = match;
-  vm.ioeventfds.push({ eventfd, gpa: ipa(at), size, datamatch });
-  return { vm: vm.name, eventfd, signalled: (times) => signalled(vm.name, eventfd, times) };
+/** @throws RangeError where something is, or nothing can be */
+function checkRoom(vm: VmDefinition, place: string, at: number, size: number): void {
+  if (at % PAGE !== 0) throw new RangeError(`${place}: a memslot starts at a multiple of the page size`);
+  const taken = [
+    { name: 'RAM', ipa: RAM_IPA, size: vm.ram },
+    ...vm.assignments.map(({ region, ipa: start }) => ({ name: region.name, ipa: start, size: region.size })),
+    ...vm.configs.map(({ device, ipa: start }) => ({ name: `${device}.config`, ipa: start, size: PAGE })),
+  ].find((other) => at < other.ipa + other.size && other.ipa < at + size);
+  if (taken !== undefined) throw new RangeError(`${place}: ${taken.name} is there at ${hex(taken.ipa)}`);
+  if (at + size > 2 ** vm.ipaBits) {
+    throw new RangeError(`${place}: ends beyond the ${vm.ipaBits} bits of IPA; give the VM more ipaBits`);
+  }
 }
 
 function giccOf(vm: VmDefinition): RegionHandle {

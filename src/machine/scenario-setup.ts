@@ -1,7 +1,7 @@
 // From a scenario's definition to the machine it describes: a host with its devices, and for each VM the calls of its
 // VMM (mmap, KVM_SET_USER_MEMORY_REGION, KVM_CREATE_DEVICE) in the order in which QEMU makes them.
 
-import type { Hva, Ipa, Pa } from '../arch/addresses.ts';
+import type { Pa } from '../arch/addresses.ts';
 import { alignUp } from '../arch/addresses.ts';
 import type { CpuFeatures } from '../arch/cpu.ts';
 import { ARCHITECTURAL } from '../arch/cpu.ts';
@@ -10,21 +10,23 @@ import { stage2Geometry } from '../arch/geometry.ts';
 import { STAGE_1_ON } from '../arch/stage1.ts';
 import type { DeviceDescription } from '../devices/description.ts';
 import { triggerOf } from '../devices/interrupt-wires.ts';
-import { mmapRegion } from '../devices/mmap.ts';
 import type { VmmCall } from '../host/calls.ts';
+import type { PcieErrors } from '../host/events.ts';
 import type { KernelPreset } from '../host/kernels.ts';
 import type { MachineEvent } from './events.ts';
 import type { HvaSpace } from './layout.ts';
 import { createHvaSpace } from './layout.ts';
-import type { Assignment, Definition, VmDefinition } from './scenario-definition.ts';
+import type { PlacedRegion } from './scenario-assign.ts';
+import { assigned, configWindow, NO_MEMORY } from './scenario-assign.ts';
+import type { Definition, VmDefinition } from './scenario-definition.ts';
 import { RAM_IPA } from './scenario-definition.ts';
-import { withDriver } from './scenario-vary.ts';
 
 /** What of the host a run chooses. */
 export interface HostOptions {
   readonly pageSize: Granule;
   readonly thp: 'always' | 'madvise' | 'never';
   readonly cpu: CpuFeatures;
+  readonly pcieErrors: PcieErrors;
 }
 
 /** A current server processor that follows the architecture: FWB, hardware access flag, VHE, 48-bit IPAs. */
@@ -38,24 +40,6 @@ export const DEFAULT_CPU: CpuFeatures = {
   ipaLimitBits: 48,
   departures: ARCHITECTURAL,
 };
-
-/** A region as it came to stand in a VM. */
-export interface PlacedRegion {
-  readonly vm: number;
-  readonly vmName: string;
-  /** Device and region: `gpu.BAR0`. */
-  readonly name: string;
-  readonly kind: string;
-  /** Number of the device's slice. */
-  readonly device: number;
-  readonly index: number;
-  readonly ipa: Ipa;
-  readonly size: number;
-  /** The memslot as it was set, for a VMM that takes it away and puts it back; null where there is none. */
-  readonly slot: (VmmCall & { kind: 'set-memslot' }) | null;
-  /** The VMM lives without the slot. */
-  readonly mayBeRefused?: boolean;
-}
 
 export interface Setup {
   readonly events: readonly MachineEvent[];
@@ -91,6 +75,7 @@ export function setUp(
       pageSize: options.pageSize,
       thp: options.thp,
       gicv: gicvOf(devices),
+      pcieErrors: options.pcieErrors,
     },
     ...devices.map((description, device): MachineEvent => ({ type: 'device-plugged', device, description })),
   ];
@@ -139,12 +124,16 @@ function setUpVm(
   const space = createHvaSpace();
   ramCalls(vm, space, pageSize).forEach(call);
   const regions: PlacedRegion[] = gicRegions(vm, devices);
+  // Slot 0 is RAM.
+  let slot = 1;
   for (const assignment of vm.assignments) {
-    const region = assigned(vm, assignment, regions.length, devices, space, kernel, pageSize);
+    const region = assigned(vm, assignment, slot, { devices, space, kernel, pageSize });
     regions.push(region.placed);
     events.push(...region.events);
+    slot += Math.max(1, region.placed.slots.length);
   }
   wiringCalls(vm, devices).forEach(call);
+  events.push(...vm.configs.map((config) => configWindow(vm.id, config, devices)));
   for (let index = 0; index < vcpus; index++)
     events.push({ type: 'vcpu-run', vm: id, vcpu: firstVcpu + index });
   return { events, regions };
@@ -183,51 +172,5 @@ function gicRegions(vm: VmDefinition, devices: readonly DeviceDescription[]): Pl
   if (vm.vgic?.version !== 2 || gicv === undefined) return [];
   const { id, name: vmName, gicvName: name } = vm;
   const { index, size } = gicv;
-  return [{ vm: id, vmName, name, kind: 'gicv', device, index, ipa: vm.vgic.gicc, size, slot: null }];
-}
-
-function assigned(
-  vm: VmDefinition,
-  assignment: Assignment,
-  before: number,
-  devices: readonly DeviceDescription[],
-  space: HvaSpace,
-  kernel: KernelPreset,
-  pageSize: number,
-): { placed: PlacedRegion; events: MachineEvent[] } {
-  const device = devices.findIndex(({ name }) => name === assignment.region.device);
-  const description = devices[device];
-  if (description === undefined) throw new RangeError(`no device '${assignment.region.device}' is plugged`);
-  const { ipa, region } = assignment;
-  const mapped = mappedAs(description, assignment);
-  const common = { vm: vm.id, vmName: vm.name, name: region.name, kind: mapped.kind, device, ipa };
-  const placed = { ...common, index: region.index, size: region.size };
-  if (mapped.kind === 'emulated') {
-    const window = { type: 'mmio-window-opened', device, region: region.index, vm: vm.id, gpa: ipa } as const;
-    return { placed: { ...placed, slot: null }, events: [window] };
-  }
-  const { vfioPciAllowsAnyUncached } = kernel.features;
-  const result = mmapRegion(mapped, region.index, { pageSize, vfioPciAllowsAnyUncached });
-  const called = (call: VmmCall): MachineEvent => ({ type: 'vmm-called', vm: vm.id, call });
-  if (result.kind === 'refused') {
-    const refused = called({ kind: 'mmap-refused', errno: result.errno });
-    const window = { type: 'mmio-window-opened', device, region: region.index, vm: vm.id, gpa: ipa } as const;
-    return { placed: { ...placed, slot: null }, events: [refused, window] };
-  }
-  const { backing } = result;
-  const size = alignUp(region.size, pageSize);
-  const { readonly, alignment } = assignment;
-  const hva: Hva = space.map(size, backing.pa + (alignment === 'page' ? pageSize : 0));
-  // Slot 0 is RAM; a region's slot follows its place among the VM's regions.
-  const slot = { kind: 'set-memslot', slot: before + 1, ipa, size, hva, readonly, logDirty: false } as const;
-  const mmap = called({ kind: 'mmap', hva, size, prot: 'read-write', backing });
-  const { mayBeRefused } = assignment;
-  return { placed: { ...placed, slot, mayBeRefused }, events: [mmap, called(slot)] };
-}
-
-/** The device as the VMM opens it. */
-function mappedAs(device: DeviceDescription, { as }: Assignment): DeviceDescription {
-  return as === null || device.kind === 'emulated' || device.kind === 'gicv2'
-    ? device
-    : withDriver(device, as);
+  return [{ vm: id, vmName, name, kind: 'gicv', device, index, ipa: vm.vgic.gicc, size, ...NO_MEMORY }];
 }

@@ -5,6 +5,7 @@ import type { Ipa } from '../arch/addresses.ts';
 import { ipa } from '../arch/addresses.ts';
 import type { DeviceDescription } from '../devices/description.ts';
 import { PCI_COMMAND_MEMORY } from '../devices/description.ts';
+import { pciFunction } from '../devices/pci/function.ts';
 import { gicv2 } from '../devices/plug.ts';
 import type { VaryDevice } from './report.ts';
 import type { Definition, MapAs, VmDefinition } from './scenario-definition.ts';
@@ -15,9 +16,11 @@ const VIRT_GICD: Ipa = ipa(0x0800_0000);
 /** The same device, regions and addresses behind another driver. */
 export function withDriver(device: DeviceDescription, driver: MapAs): DeviceDescription {
   const { name, regions, interrupts } = device;
-  const command = device.kind === 'vfio-pci' ? device.command : PCI_COMMAND_MEMORY;
   const same = { name, regions, ...(interrupts === undefined ? {} : { interrupts }) };
-  return driver === 'vfio-pci' ? { kind: driver, ...same, command } : { kind: driver, ...same };
+  if (driver !== 'vfio-pci') return { kind: driver, ...same };
+  if (device.kind === 'vfio-pci') return device;
+  const described = pciFunction(name, {}, new Map(regions.map(({ index, size }) => [index, size])));
+  return { kind: driver, ...same, command: PCI_COMMAND_MEMORY, function: described };
 }
 
 const isPassThrough = ({ kind }: DeviceDescription): boolean => kind !== 'emulated' && kind !== 'gicv2';
@@ -69,5 +72,6 @@ function withGicv(vm: VmDefinition, replaced: DeviceDescription): VmDefinition {
     vgic: { version: 2, gicd: VIRT_GICD, gicc: first.ipa },
     gicvName: first.region.name,
     assignments: vm.assignments.filter(({ region }) => region.device !== replaced.name),
+    configs: vm.configs.filter(({ device }) => device !== replaced.name),
   };
 }

@@ -1,6 +1,7 @@
 // What the VMM's process and the host's administrator do while guests run: generators that yield one action at a time
 // and get its errno back. Actions are those of QEMU, VFIO and KVM in their own names.
 
+import type { PowerState } from '../devices/pci/config-space.ts';
 import type { Signal } from '../guest/program.ts';
 import type { Prot } from '../host/vma.ts';
 
@@ -11,7 +12,12 @@ export interface AssignedRegion {
 }
 
 export type VmmOp =
-  | { readonly kind: 'pci-command'; readonly device: string; readonly memory: boolean }
+  | ({ readonly kind: 'pci-command'; readonly device: string } & PciCommand)
+  | { readonly kind: 'pci-power'; readonly device: string; readonly state: PowerState }
+  | { readonly kind: 'device-reset'; readonly device: string }
+  | ({ readonly kind: 'config-read'; readonly device: string } & ConfigPlace)
+  | ({ readonly kind: 'config-write'; readonly device: string } & ConfigPlace & { readonly value: number })
+  | { readonly kind: 'raise-msix'; readonly device: string; readonly vector: number }
   | { readonly kind: 'mprotect'; readonly region: AssignedRegion; readonly prot: Prot }
   | { readonly kind: 'munmap'; readonly region: AssignedRegion }
   | { readonly kind: 'delete-slot' | 'add-slot' | 'log-dirty'; readonly region: AssignedRegion }
@@ -31,6 +37,20 @@ export interface Eventfd {
   readonly eventfd: string;
 }
 
+/** Bits of the command register; one that is absent stays as it is. */
+export interface PciCommand {
+  /** Memory decoding. */
+  readonly memory?: boolean;
+  readonly busMaster?: boolean;
+}
+
+/** A place in config space. */
+export interface ConfigPlace {
+  readonly offset: number;
+  /** Bytes; 4 unless given. */
+  readonly size?: 1 | 2 | 4;
+}
+
 /** KVM_IRQ_LINE: a line of the in-kernel GICv2. */
 export interface IrqLine {
   /** 16 to 31 is a PPI, from 32 an SPI. */
@@ -43,6 +63,8 @@ export interface IrqLine {
 /** errno of the call; 0 where all went well, and for what is no call. */
 export interface VmmResult {
   readonly errno: number;
+  /** What a read of config space gave. */
+  readonly value?: number;
 }
 
 export type VmmSteps = Generator<VmmOp, VmmResult, VmmResult>;
@@ -52,8 +74,19 @@ export type VmmProgram = (vmm: Vmm) => Generator<VmmOp, void, VmmResult>;
 /** What a program of the VMM can do; each is a generator: `yield* vmm.pciCommand(...)`. */
 export interface Vmm {
   /** Writes a PCI function's command register: memory decoding on or off, as vfio-pci sees it. */
-  pciCommand(device: { readonly name: string }, command: { readonly memory: boolean }): VmmSteps;
-  /** VFIO_DEVICE_RESET: the BARs are zapped, then decode again (vfio_pci_zap_and_down_write_memory_lock). */
+  pciCommand(device: { readonly name: string }, command: PciCommand): VmmSteps;
+  /** Writes the power state into PMCSR: D3hot or back to D0. EINVAL for a device that is not behind vfio-pci. */
+  pciPower(device: { readonly name: string }, state: PowerState): VmmSteps;
+  /** pread() of the VFIO device's config region; `value` is what it gave. EINVAL if not behind vfio-pci. */
+  configRead(device: { readonly name: string }, place: ConfigPlace): VmmSteps;
+  /** pwrite() there: vfio-pci lets through what a user may write, keeps what is virtual and acts on the rest. */
+  configWrite(device: { readonly name: string }, write: ConfigPlace & { readonly value: number }): VmmSteps;
+  /** The device raises an MSI-X vector: a message as its table entry says, or a pending bit while it is masked. */
+  raiseMsix(device: { readonly name: string }, vector: number): VmmSteps;
+  /**
+   * VFIO_DEVICE_RESET, or the reset file of sysfs: the BARs are zapped, then registers and memory are as after power
+   * on; config space stays. EINVAL for devices that are not PCI.
+   */
   reset(device: { readonly name: string }): VmmSteps;
   /** mprotect() of the VMM's mapping of the region. */
   mprotect(region: AssignedRegion, prot: Prot): VmmSteps;
@@ -79,15 +112,14 @@ function* one(op: VmmOp): VmmSteps {
   return yield op;
 }
 
-function* reset(device: string): VmmSteps {
-  yield { kind: 'pci-command', device, memory: false };
-  return yield { kind: 'pci-command', device, memory: true };
-}
-
 /** What every program of the VMM is given: it keeps no state of its own. */
 export const VMM: Vmm = {
-  pciCommand: ({ name }, { memory }) => one({ kind: 'pci-command', device: name, memory }),
-  reset: ({ name }) => reset(name),
+  pciCommand: ({ name }, command) => one({ kind: 'pci-command', device: name, ...command }),
+  pciPower: ({ name }, state) => one({ kind: 'pci-power', device: name, state }),
+  configRead: ({ name }, place) => one({ kind: 'config-read', device: name, ...place }),
+  configWrite: ({ name }, write) => one({ kind: 'config-write', device: name, ...write }),
+  raiseMsix: ({ name }, vector) => one({ kind: 'raise-msix', device: name, vector }),
+  reset: ({ name }) => one({ kind: 'device-reset', device: name }),
   mprotect: (region, prot) => one({ kind: 'mprotect', region, prot }),
   munmap: (region) => one({ kind: 'munmap', region }),
   deleteSlot: (region) => one({ kind: 'delete-slot', region }),

@@ -4,12 +4,13 @@
 import type { Stage1Attribute } from '../guest/mapping.ts';
 import type { VmmCall } from '../host/calls.ts';
 import type { Collector } from './report-collect.ts';
-import type { PlacedRegion } from './scenario-setup.ts';
+import type { PlacedRegion } from './scenario-assign.ts';
 import type { VmmOp, VmmProgram, VmmResult } from './scenario-vmm.ts';
 import { VMM } from './scenario-vmm.ts';
 import type { Actor } from './schedule.ts';
 import { naming } from './schedule.ts';
 import type { Simulation } from './simulation.ts';
+import { actOnPci } from './vmm-pci.ts';
 
 /** What all actors of a run share. */
 export interface Stage {
@@ -55,7 +56,6 @@ export function vmmActor(stage: Stage, id: number, index: number, program: VmmPr
   };
 }
 
-const PCI_COMMAND_MEMORY = 2;
 const EINVAL = 22;
 
 type SignalOp = Extract<VmmOp, { readonly signal: string }>;
@@ -82,11 +82,13 @@ function readEventfd({ simulation }: Stage, { vm, eventfd }: EventfdOp): void {
 function act(stage: Stage, op: VmmAction): VmmResult | null {
   const { simulation } = stage;
   switch (op.kind) {
-    case 'pci-command': {
-      const value = op.memory ? PCI_COMMAND_MEMORY : 0;
-      simulation.dispatch({ type: 'pci-command-written', device: op.device, value });
-      return null;
-    }
+    case 'pci-command':
+    case 'pci-power':
+    case 'device-reset':
+    case 'config-read':
+    case 'config-write':
+    case 'raise-msix':
+      return actOnPci(simulation, op);
     case 'irq-line': {
       const { intid, level, cpu = null } = op;
       const gicv = stage.regions.find(({ vmName, kind }) => vmName === op.vm && kind === 'gicv');
@@ -100,8 +102,9 @@ function act(stage: Stage, op: VmmAction): VmmResult | null {
       return null;
     default: {
       const region = stage.regions.find((it) => it.vmName === op.region.vm && it.name === op.region.name);
-      if (region === undefined || region.slot === null) return { errno: EINVAL };
-      simulation.dispatch({ type: 'vmm-called', vm: region.vm, call: callOf(op, region.slot) });
+      const calls = region === undefined ? [] : callsOf(op, region);
+      if (region === undefined || calls.length === 0) return { errno: EINVAL };
+      for (const call of calls) simulation.dispatch({ type: 'vmm-called', vm: region.vm, call });
       return null;
     }
   }
@@ -129,18 +132,18 @@ function deviceSets(
 
 type RegionAction = Extract<VmmAction, { readonly region: unknown }>;
 
-function callOf(op: RegionAction, slot: VmmCall & { kind: 'set-memslot' }): VmmCall {
-  const { hva, size } = slot;
+/** The calls that an action on a region comes to: one for its mapping, or one for each memslot. */
+function callsOf(op: RegionAction, { mapping, slots }: PlacedRegion): readonly VmmCall[] {
   switch (op.kind) {
     case 'mprotect':
-      return { kind: 'mprotect', hva, size, prot: op.prot };
+      return mapping === null ? [] : [{ kind: 'mprotect', ...mapping, prot: op.prot }];
     case 'munmap':
-      return { kind: 'munmap', hva, size };
+      return mapping === null ? [] : [{ kind: 'munmap', ...mapping }];
     case 'delete-slot':
-      return { ...slot, size: 0 };
+      return slots.map((slot) => ({ ...slot, size: 0 }));
     case 'add-slot':
-      return slot;
+      return slots;
     case 'log-dirty':
-      return { ...slot, logDirty: true };
+      return slots.map((slot) => ({ ...slot, logDirty: true }));
   }
 }

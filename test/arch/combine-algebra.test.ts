@@ -11,6 +11,7 @@ import type { Shareability } from '../../src/arch/shareability.ts';
 import { combineShareability } from '../../src/arch/shareability.ts';
 import type { Stage2MemAttr } from '../../src/arch/stage2-memattr.ts';
 import { decodeMemAttr } from '../../src/arch/stage2-memattr.ts';
+import { property } from '../helpers/twice.ts';
 import { allTypes } from './all-types.ts';
 
 const RUN = { seed: 20_240_607, numRuns: 2_000 };
@@ -57,7 +58,7 @@ function asStage2(type: MemoryType): Stage2MemAttr {
 describe('FWB = 0', () => {
   it('never gives a type weaker than either stage asked for', () => {
     fc.assert(
-      fc.property(anyType, anyStage2, (s1, s2) => {
+      property(anyType, anyStage2, (s1, s2) => {
         const result = ranks(combined(s1, s2));
         const expected = [0, 1].map((half) => Math.min(ranks(s1)[half] ?? 0, ranks(s2)[half] ?? 0));
         expect(result).toEqual(expected);
@@ -77,7 +78,7 @@ describe('FWB = 0', () => {
 
   it('commutes in type and policy; hints are stage 1 business', () => {
     fc.assert(
-      fc.property(anyType, anyStage2, (s1, s2) => {
+      property(anyType, anyStage2, (s1, s2) => {
         const swapped = combined(asStage1(s2), asStage2(s1));
         expect(asStage2(swapped)).toEqual(asStage2(combined(s1, s2)));
       }),
@@ -87,7 +88,7 @@ describe('FWB = 0', () => {
 
   it('is idempotent: the same stage 2 again, or the result with itself, changes nothing', () => {
     fc.assert(
-      fc.property(anyType, anyStage2, (s1, s2) => {
+      property(anyType, anyStage2, (s1, s2) => {
         const once = combined(s1, s2);
         expect(combined(once, s2)).toEqual(once);
         expect(combined(once, asStage2(once))).toEqual(once);
@@ -99,7 +100,7 @@ describe('FWB = 0', () => {
   it('keeps the hints and Transient of stage 1 in every half that stays cacheable', () => {
     const hintsOf = (half: Cacheability) => (half.policy === 'NC' ? null : { ...half, policy: '' });
     fc.assert(
-      fc.property(anyNormal, anyStage2, (s1, s2) => {
+      property(anyNormal, anyStage2, (s1, s2) => {
         const result = combined(s1, s2);
         if (result.type !== 'Normal' || s1.type !== 'Normal') return;
         for (const half of ['inner', 'outer'] as const) {
@@ -131,7 +132,7 @@ function mairType(byte: number): MemoryType {
 describe('FWB = 1', () => {
   it('0b00dd over Device is the stricter, never weaker than the guest asked', () => {
     fc.assert(
-      fc.property(anyDevice, fc.integer({ min: 0, max: 3 }), (s1, memattr) => {
+      property(anyDevice, fc.integer({ min: 0, max: 3 }), (s1, memattr) => {
         const stage2 = { type: 'Device', device: DEVICE_TYPES[memattr] ?? 'nGnRnE' } as const;
         expect(ranks(underFwb(s1, memattr))[0]).toBe(Math.min(ranks(s1)[0], memattr));
         expect(underFwb(s1, memattr)).toEqual(combined(s1, stage2));
@@ -142,7 +143,7 @@ describe('FWB = 1', () => {
 
   it('0b00dd over Normal is the Device type of stage 2', () => {
     fc.assert(
-      fc.property(anyNormal, fc.integer({ min: 0, max: 3 }), (s1, memattr) => {
+      property(anyNormal, fc.integer({ min: 0, max: 3 }), (s1, memattr) => {
         expect(underFwb(s1, memattr)).toEqual({ type: 'Device', device: DEVICE_TYPES[memattr] });
       }),
       RUN,
@@ -175,7 +176,7 @@ describe('FWB = 1', () => {
 
   it('ignores bit 3 without FEAT_MTE_PERM', () => {
     fc.assert(
-      fc.property(anyType, fc.integer({ min: 0, max: 7 }), fc.boolean(), (s1, memattr, cd) => {
+      property(anyType, fc.integer({ min: 0, max: 7 }), fc.boolean(), (s1, memattr, cd) => {
         expect(underFwb(s1, memattr | 0b1000, cd)).toEqual(underFwb(s1, memattr, cd));
       }),
       RUN,

@@ -5,6 +5,7 @@ import type { LeafAttributes, Stage2Leaf } from '../../src/arch/descriptor.ts';
 import { decodeDescriptor, encodeLeaf, encodeTable } from '../../src/arch/descriptor.ts';
 import type { Granule, Level, Stage2Geometry } from '../../src/arch/geometry.ts';
 import { blockLevels, levelSize, stage2Geometry } from '../../src/arch/geometry.ts';
+import { property } from '../helpers/twice.ts';
 
 const fourK = stage2Geometry({ granule: 4096, ipaBits: 40, lpa2: false });
 const lpa2 = stage2Geometry({ granule: 4096, ipaBits: 40, lpa2: true });
@@ -86,7 +87,7 @@ describe('a leaf descriptor', () => {
 
   it('keeps every field, in every granule, at every level where a leaf may stand', () => {
     fc.assert(
-      fc.property(anyLeaf, ({ geometry, level, leaf }) => {
+      property(anyLeaf, ({ geometry, level, leaf }) => {
         const descriptor = encodeLeaf(geometry, level, leaf);
         expect(decodeDescriptor(geometry, level, descriptor)).toEqual({ kind: 'leaf', leaf });
       }),

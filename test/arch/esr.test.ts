@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { DataAbort, InstructionAbort } from '../../src/arch/esr.ts';
 import { decodeEsr, decodeIss2, encodeAbort, encodeIss2, NO_SYNDROME } from '../../src/arch/esr.ts';
 import { decodeFaultStatus } from '../../src/arch/fault-status.ts';
+import { property } from '../helpers/twice.ts';
 
 describe('the ESR of an abort', () => {
   it('given `ldr w13, [x10]` where level 1 has no entry, is what a host was measured to see', () => {
@@ -72,7 +73,7 @@ describe('the ESR of an abort', () => {
 
   it('decoding gives what was encoded', () => {
     fc.assert(
-      fc.property(fc.oneof(dataAborts, instructionAborts), (abort) => {
+      property(fc.oneof(dataAborts, instructionAborts), (abort) => {
         expect(decodeEsr(encodeAbort(abort))).toEqual(abort);
       }),
       { seed: 9, numRuns: 500 },

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ipa } from '../../src/arch/addresses.ts';
 import { decodeFaultStatus } from '../../src/arch/fault-status.ts';
 import { decodeHpfar, encodeHpfar, hpfarValid } from '../../src/arch/hpfar.ts';
+import { property } from '../helpers/twice.ts';
 
 describe('HPFAR_EL2', () => {
   it('given a fault at 0x10000abc, holds the 4K page of it, shifted right by 8', () => {
@@ -25,7 +26,7 @@ describe('HPFAR_EL2', () => {
 
   it('decoding gives the page that was encoded', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 2 ** 52 - 1 }), fc.boolean(), (address, nonSecure) => {
+      property(fc.integer({ min: 0, max: 2 ** 52 - 1 }), fc.boolean(), (address, nonSecure) => {
         const page = address - (address % 4096);
         const hpfar = encodeHpfar(ipa(address), 'FEAT_LPA', nonSecure);
         expect(decodeHpfar(hpfar, 'FEAT_LPA')).toEqual({ ipa: page, nonSecure });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Slots } from '../../src/arch/slots.ts';
 import { changedSlots, nextOccupied, slotAt, slotShape, withSlot } from '../../src/arch/slots.ts';
+import { property } from '../helpers/twice.ts';
 
 describe('a persistent array of slots', () => {
   it('given one change in 512 slots, shares the rest with the old version', () => {
@@ -41,7 +42,7 @@ describe('a persistent array of slots', () => {
       { maxLength: 30 },
     );
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 17 }), commands, (bits, list) => {
+      property(fc.integer({ min: 1, max: 17 }), commands, (bits, list) => {
         const shape = slotShape(bits);
         const model = new Map<number, string>();
         let slots: Slots<string>;

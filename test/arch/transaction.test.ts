@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Pa } from '../../src/arch/addresses.ts';
 import { bytesOfValue, rangeAt, valueOfBytes } from '../../src/arch/transaction.ts';
+import { property } from '../helpers/twice.ts';
 
 describe('the bytes of a value', () => {
   it('stand lowest first, as a little-endian guest stores them', () => {
@@ -18,7 +19,7 @@ describe('the bytes of a value', () => {
   it('give the value back, up to the 64 bytes of a line', () => {
     const bytes = fc.uint8Array({ minLength: 1, maxLength: 64 }).map((array) => [...array]);
     fc.assert(
-      fc.property(bytes, (some) => {
+      property(bytes, (some) => {
         expect(bytesOfValue(valueOfBytes(some), some.length)).toEqual(some);
         expect(valueOfBytes(some)).toBe(BigInt(`0x${Buffer.from(some.toReversed()).toString('hex')}`));
       }),

@@ -4,6 +4,7 @@ import type { Level } from '../../src/arch/geometry.ts';
 import { levelSize } from '../../src/arch/geometry.ts';
 import type { TableShape } from '../../src/arch/translation-table.ts';
 import { TranslationTable } from '../../src/arch/translation-table.ts';
+import { property } from '../helpers/twice.ts';
 
 // The naive model: a flat list of leaves. It needs no tables, because one stands wherever a leaf is below,
 // and only there.
@@ -138,7 +139,7 @@ describe('against a flat list of leaves', () => {
 
   it('has the same leaves, tables and count after every command, and old versions stay as they were', () => {
     fc.assert(
-      fc.property(runs, ({ of, commands }) => {
+      property(runs, ({ of, commands }) => {
         let table = TranslationTable.empty<string>(of);
         let model: readonly ModelLeaf[] = [];
         const versions = [{ table, model }];
@@ -157,7 +158,7 @@ describe('against a flat list of leaves', () => {
 
   it('a walk reports the same level and leaf', () => {
     fc.assert(
-      fc.property(runs, fc.array(fc.nat(), { minLength: 5, maxLength: 5 }), ({ of, commands }, picks) => {
+      property(runs, fc.array(fc.nat(), { minLength: 5, maxLength: 5 }), ({ of, commands }, picks) => {
         const table = commands.reduce(applyToTable, TranslationTable.empty<string>(of));
         const model = commands.reduce<readonly ModelLeaf[]>((leaves, c) => applyToModel(of, leaves, c), []);
         const touched = [0, ...commands.map(({ page }) => page)];
@@ -172,7 +173,7 @@ describe('against a flat list of leaves', () => {
 
   it('leaves of a range are those that overlap it', () => {
     fc.assert(
-      fc.property(runs, fc.nat(), fc.nat({ max: 600 }), ({ of, commands }, pick, pages) => {
+      property(runs, fc.nat(), fc.nat({ max: 600 }), ({ of, commands }, pick, pages) => {
         const table = commands.reduce(applyToTable, TranslationTable.empty<string>(of));
         const start = (commands[pick % Math.max(1, commands.length)]?.page ?? 0) * of.granule;
         const end = start + pages * of.granule;
@@ -185,7 +186,7 @@ describe('against a flat list of leaves', () => {
 
   it('no leaf overlaps another', () => {
     fc.assert(
-      fc.property(runs, ({ of, commands }) => {
+      property(runs, ({ of, commands }) => {
         const table = commands.reduce(applyToTable, TranslationTable.empty<string>(of));
         let end = 0;
         for (const leaf of table.leaves()) {
@@ -199,7 +200,7 @@ describe('against a flat list of leaves', () => {
 
   it('an editable table changes as a value does, and leaves its snapshots and views of then alone', () => {
     fc.assert(
-      fc.property(runs, fc.infiniteStream(fc.nat({ max: 3 })), ({ of, commands }, looks) => {
+      property(runs, fc.infiniteStream(fc.nat({ max: 3 })), ({ of, commands }, looks) => {
         const editable = TranslationTable.empty<string>(of).editable();
         let value = TranslationTable.empty<string>(of);
         const taken: (readonly [TranslationTable<string>, TranslationTable<string>])[] = [];

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Column } from '../../src/cli/layout.ts';
 import { facts, paragraph, table, widthOf, wrap } from '../../src/cli/layout.ts';
+import { property } from '../helpers/twice.ts';
 
 const columns: Column[] = [
   { header: 'bundle' },
@@ -60,7 +61,7 @@ describe('a table', () => {
   it('never goes beyond its width, whatever the words, once rows stand as blocks', () => {
     const word = fc.stringMatching(/^[a-z0-9 ]{0,40}$/);
     fc.assert(
-      fc.property(
+      property(
         fc.array(fc.tuple(word, word), { minLength: 1, maxLength: 4 }),
         fc.integer({ min: 40, max: 120 }),
         (body, width) => {

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Pa } from '../../src/arch/addresses.ts';
+import type { PaRange } from '../../src/arch/transaction.ts';
 import type { DeviceDescription } from '../../src/devices/description.ts';
 import { placeRegions } from '../../src/devices/layout.ts';
-import type { MmapResult } from '../../src/devices/mmap.ts';
+import type { MmapHost, MmapResult } from '../../src/devices/mmap.ts';
 import { mmapRegion } from '../../src/devices/mmap.ts';
+import { connectx } from '../../src/devices/models/connectx.ts';
+import { graceHopper } from '../../src/devices/models/grace-hopper.ts';
 import { devMem, emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from '../../src/devices/plug.ts';
+import { pushed } from '../../src/devices/push-buffer.ts';
 
 const OLD = { pageSize: 4096, vfioPciAllowsAnyUncached: false };
 const NEW = { pageSize: 4096, vfioPciAllowsAnyUncached: true };
@@ -16,22 +20,26 @@ const flagOf = (result: MmapResult): boolean | string =>
   result.kind === 'mapped' ? result.backing.allowAnyUncached : result.because;
 
 describe('a PCI function behind vfio-pci', () => {
-  const gpu = placed(vfioPci('gpu', { bars: [{ size: '16M', prefetchable: true }, { size: '64K' }] }));
+  const bars = [
+    { size: '16M', prefetchable: true },
+    { size: '64K', bar: 2 },
+  ] as const;
+  const gpu = placed(vfioPci('gpu', { bars }));
 
   it('is data: BARs with sizes in bytes, placed and naturally aligned', () => {
     expect(gpu).toMatchObject({
       kind: 'vfio-pci',
       name: 'gpu',
       regions: [
-        { name: 'BAR0', index: 0, size: 2 ** 24, prefetchable: true, unlisted: 'bytes', pa: 2 ** 39 },
-        { name: 'BAR1', index: 1, size: 2 ** 16, prefetchable: false, pa: 0x1000_0000 },
+        { name: 'BAR0', index: 0, size: 2 ** 24, prefetchable: true, is64: true, pa: 2 ** 39 },
+        { name: 'BAR2', index: 2, size: 2 ** 16, prefetchable: false, pa: 0x1000_0000 },
       ],
     });
   });
 
   it('gives a VMA with VM_ALLOW_ANY_UNCACHED where the kernel has it (a39d3a966a09)', () => {
     expect(flagOf(mmapRegion(gpu, 0, OLD))).toBe(false);
-    expect(mmapRegion(gpu, 1, NEW, 0x2000)).toEqual({
+    expect(mmapRegion(gpu, 2, NEW, { offset: 0x2000 })).toEqual({
       kind: 'mapped',
       backing: {
         kind: 'pfnmap',
@@ -40,21 +48,44 @@ describe('a PCI function behind vfio-pci', () => {
         pa: 0x1000_2000,
         allowAnyUncached: true,
         cacheable: false,
-        fileOffset: 2 ** 40 + 0x2000,
+        fileOffset: 2 * 2 ** 40 + 0x2000,
       },
     });
   });
 
-  it('is refused an mmap of a BAR that shares its page, and of an I/O BAR', () => {
-    const nic = placed(vfioPci('nic', { bars: [{ size: '16K' }, { size: 256 }, { size: 32, io: true }] }));
+  it('takes the number behind a prefetchable BAR for its upper half, unless another BAR has it', () => {
+    const widths = (...list: readonly object[]) =>
+      vfioPci('d', { bars: list.map((bar) => ({ size: '1M', ...bar })) }).regions.map(({ is64 }) => is64);
+    expect(widths({ prefetchable: true })).toEqual([true]);
+    expect(widths({ prefetchable: true }, {})).toEqual([false, false]);
+    expect(widths({ bits: 64 }, { bar: 2 })).toEqual([true, false]);
+  });
+
+  it('maps a BAR smaller than a page only where it has its page to itself (vfio_pci_probe_mmaps)', () => {
+    const bars = [{ size: '16K' }, { size: 256 }, { size: 32, io: true }] as const;
+    const nic = placed(vfioPci('nic', { bars }));
+    const [first, second] = nic.regions.map(
+      ({ pa, size }) => ({ start: pa, end: (pa ?? 0) + size }) as PaRange,
+    );
+    const beside = (host: MmapHost, other: PaRange | undefined): MmapHost => ({
+      ...host,
+      taken: other === undefined ? [] : [other],
+    });
     expect(mmapRegion(nic, 0, NEW).kind).toBe('mapped');
-    expect(mmapRegion(nic, 0, NEW_64K)).toEqual({
+    expect(mmapRegion(nic, 0, beside(NEW_64K, second))).toEqual({
       kind: 'refused',
       errno: 22,
-      because: 'region-smaller-than-page',
+      because: 'page-is-shared',
     });
-    expect(flagOf(mmapRegion(nic, 1, NEW))).toBe('region-smaller-than-page');
+    expect(mmapRegion(nic, 1, beside(NEW, first)).kind).toBe('mapped');
+    expect(flagOf(mmapRegion(nic, 1, beside(NEW_64K, first)))).toBe('region-not-page-aligned');
     expect(flagOf(mmapRegion(nic, 2, NEW))).toBe('io-bar');
+  });
+
+  it('is refused MAP_PRIVATE, and what lies behind the last page of the BAR', () => {
+    expect(flagOf(mmapRegion(gpu, 2, NEW, { shared: false }))).toBe('not-shared');
+    expect(flagOf(mmapRegion(gpu, 2, NEW, { offset: 0xf000, size: 0x2000 }))).toBe('beyond-region');
+    expect(flagOf(mmapRegion(gpu, 2, NEW, { offset: 0xf000, size: 0x1000 }))).toBe(true);
   });
 });
 
@@ -190,5 +221,34 @@ describe('bad input gives one plain RangeError', () => {
     ],
   ])('%#', (build, message) => {
     expect(build).toThrow(new RangeError(message));
+  });
+});
+
+describe('push buffers and variant drivers', () => {
+  it('lie whole in their region', () => {
+    const build = (offset: number) => () =>
+      vfioPci('nic', { bars: [{ size: '4K', pushBuffers: [{ name: 'BF0', offset }] }] });
+    expect(build(0x20)).toThrow(/push buffer BF0 at 32 has to hold entries of 64 bytes/);
+    expect(build(0x1000)).toThrow(RangeError);
+    expect(build(0xfc0)).not.toThrow();
+  });
+
+  it('take an entry in one write only', () => {
+    const [buffer] = connectx('nic').regions[0]?.pushBuffers ?? [];
+    if (buffer === undefined) throw new Error('the model has push buffers');
+    expect([64, 128, 32, 8, 4].map((size) => pushed(buffer, buffer.offset, size).slice(0, 9))).toEqual([
+      'a whole e',
+      'a whole e',
+      'rings the',
+      'rings the',
+      'a part of',
+    ]);
+    expect(pushed(buffer, buffer.offset + 64, 64)).toBe('a part of an entry: dropped');
+  });
+
+  it('map what the driver itself maps without VM_ALLOW_ANY_UNCACHED (nvgrace-gpu)', () => {
+    const gpu = placed(graceHopper('gpu', { usemem: '16M' }));
+    expect([0, 2, 4].map((bar) => flagOf(mmapRegion(gpu, bar, NEW)))).toEqual([true, false, false]);
+    expect(mmapRegion(gpu, 4, NEW)).toMatchObject({ backing: { cacheable: true } });
   });
 });

@@ -155,7 +155,7 @@ describe('a gathered write', () => {
     const nic = running(NIC);
     const events = nic.write(0xc0, 64, 2n ** 512n - 1n);
     expect(
-      events.map((event) => ('offset' in event ? [event.register, event.offset, event.size] : [])),
+      events.map((event) => ('bytes' in event ? [event.register, event.offset, event.size] : [])),
     ).toEqual([['ICR', 0xc0, 4], [null, 0xc4, 12], ['IMS', 0xd0, 4], [null, 0xd4, 44], []]);
     expect(nic.read(0xd0, 4)).toBe(0n);
   });
@@ -186,14 +186,14 @@ describe('a frame buffer', () => {
 describe('a PCI function with memory space disabled', () => {
   it('claims nothing: reads are all ones, writes are lost', () => {
     const nic = running(NIC);
-    nic.apply([{ type: 'pci-command-written', device: 'nic', value: 0 }]);
+    nic.apply([{ type: 'pci-function-changed', device: 0, change: { kind: 'command', value: 0 } }]);
     expect(nic.readEvents(0, 4).map(({ type }) => type)).toEqual([
       'transaction-unclaimed',
       'transaction-answered',
     ]);
     expect(nic.read(0, 4)).toBe(0xffff_ffffn);
     nic.write(0, 4, 1n);
-    nic.apply([{ type: 'pci-command-written', device: 'nic', value: 2 }]);
+    nic.apply([{ type: 'pci-function-changed', device: 0, change: { kind: 'command', value: 2 } }]);
     expect(nic.read(0, 4)).toBe(0x1234n);
   });
 

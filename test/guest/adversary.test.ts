@@ -1,5 +1,5 @@
-// Who takes the choices that memory types leave: that every choice is taken, repeats from its list, and that a law which
-// watches the adversary would notice if it went too far.
+// Who takes the choices that memory types leave: that every choice is taken, repeats from its list, and that a law
+// which watches the adversary would notice if it went too far.
 
 import { describe, expect, it } from 'vitest';
 import { CHOICES } from '../../src/guest/choices.ts';

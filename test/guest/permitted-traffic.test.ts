@@ -1,6 +1,7 @@
 // What each memory type lets reach a device, for one small program: the rows are DDI0487 B2.10.1 and B2.10.2.
 
 import { describe, expect, it } from 'vitest';
+import { NO_SYNDROME } from '../../src/arch/esr.ts';
 import { PERMIT_RULES } from '../../src/arch/permits.ts';
 import type { TypeName } from '../helpers/device-memory.ts';
 import { DEVICE, shape, traffic } from '../helpers/device-memory.ts';
@@ -16,6 +17,13 @@ const UNALIGNED = [store(0x204, 0x0807_0605_0403_0201n)];
 /** A doorbell rung twice. */
 const SAME_REGISTER = [store(0x300, 1n, 4), store(0x300, 2n, 4)];
 
+const LOADS = [
+  accessAt('read-pair', DEVICE + 0x400, { id: 0, size: 16 }),
+  accessAt('read', DEVICE + 0x410, { id: 1, size: 16 }),
+  { ...accessAt('read', DEVICE + 0x420, { id: 2, size: 32 }), element: 8 },
+  accessAt('exclusive-load', DEVICE + 0x440, { id: 3, size: 8 }),
+];
+
 const NORMAL = PERMIT_RULES['normal-is-memory'];
 const G = PERMIT_RULES.gathering;
 const NG = PERMIT_RULES['non-gathering'];
@@ -27,18 +35,27 @@ interface Row {
   /** Null where the store takes an Alignment fault and nothing leaves. */
   readonly unaligned: readonly string[] | null;
   readonly same: readonly string[];
+  /** LDP, a vector register, LD1 of two registers, and LDXR. */
+  readonly loads: readonly string[];
+  /** DC ZVA; null where it takes an Alignment fault. */
+  readonly zeroed: readonly string[] | null;
   readonly because: string;
 }
 
 const ALL_SINGLE = EIGHT_STORES.map((_, index) => `W8@${(index * 8).toString(16)}`);
-const MERGED = { eight: ['W64@0'], pair: ['W16@100'], same: ['W4@300', 'W4@300'] };
-const KEPT = { eight: ALL_SINGLE, pair: ['W8@100', 'W8@108'], same: ['W4@300', 'W4@300'] };
+const BOTH = {
+  same: ['W4@300', 'W4@300'],
+  loads: ['R8@400', 'R8@408', 'R16@410', 'R16@420', 'R16@430', 'R8@440'],
+};
+const MERGED = { ...BOTH, eight: ['W64@0'], pair: ['W16@100'] };
+const KEPT = { ...BOTH, eight: ALL_SINGLE, pair: ['W8@100', 'W8@108'], zeroed: null };
+const ZEROED = ['W64@500'];
 
 const ROWS: readonly Row[] = [
-  { type: 'Normal-WB', ...MERGED, unaligned: ['W8@204'], because: NORMAL },
-  { type: 'Normal-WT', ...MERGED, unaligned: ['W8@204'], because: NORMAL },
-  { type: 'Normal-NC', ...MERGED, unaligned: ['W8@204'], because: NORMAL },
-  { type: 'Device-GRE', ...MERGED, unaligned: null, because: G },
+  { type: 'Normal-WB', ...MERGED, zeroed: ZEROED, unaligned: ['W8@204'], because: NORMAL },
+  { type: 'Normal-WT', ...MERGED, zeroed: ZEROED, unaligned: ['W8@204'], because: NORMAL },
+  { type: 'Normal-NC', ...MERGED, zeroed: ZEROED, unaligned: ['W8@204'], because: NORMAL },
+  { type: 'Device-GRE', ...MERGED, zeroed: null, unaligned: null, because: G },
   { type: 'Device-nGRE', ...KEPT, unaligned: null, because: NG },
   { type: 'Device-nGnRE', ...KEPT, unaligned: null, because: NG },
   { type: 'Device-nGnRnE', ...KEPT, unaligned: null, because: NG },
@@ -70,6 +87,23 @@ describe.each(ROWS)('a device behind $type memory ($because)', ({ type, ...row }
     const { transactions } = traffic(type, [...SAME_REGISTER, 'end']);
     expect(transactions.map(shape)).toEqual(row.same);
     expect(transactions.at(-1)?.bytes).toEqual([2, 0, 0, 0]);
+  });
+
+  it('receives loads of several registers register by register, and no byte besides', () => {
+    const { transactions } = traffic(type, LOADS);
+    expect(transactions.map(shape)).toEqual(row.loads);
+  });
+
+  it(row.zeroed === null ? 'never sees a DC ZVA, aligned or not' : 'receives a DC ZVA as one write', () => {
+    const { transactions, seen } = traffic(type, [accessAt('dc-zva', DEVICE + 0x500, { size: 64 }), 'end']);
+    expect(transactions.map(shape)).toEqual(row.zeroed ?? []);
+    expect(seen.some(({ at }) => at === 'fault')).toBe(row.zeroed === null);
+  });
+
+  it('has every store before a store-release arrive before it', () => {
+    const release = { ...store(0x348, 2n), syndrome: { ...NO_SYNDROME, isv: true, ar: true } };
+    const { transactions } = traffic(type, [store(0x340, 1n), release, 'end']);
+    expect(transactions.map(shape)).toEqual(['W8@340', 'W8@348']);
   });
 
   it('receives two stores to one register with a DMB between them as two, whatever the type', () => {

@@ -18,6 +18,7 @@ import {
 import type { Step } from '../helpers/device-memory.ts';
 import { DEVICE, shape, traffic } from '../helpers/device-memory.ts';
 import { accessAt } from '../helpers/machine.ts';
+import { property } from '../helpers/twice.ts';
 
 const bytesFrom = (first: number, size: number): number[] =>
   Array.from({ length: size }, (_, index) => (first + index) % 256);
@@ -176,7 +177,7 @@ describe('any program of stores', () => {
 
   it('leaves the device with the same bytes, gathered or not', () => {
     fc.assert(
-      fc.property(steps, (program) => {
+      property(steps, (program) => {
         const gathered = new Map<number, number>();
         const inOrder = new Map<number, number>();
         const run: Step[] = program.flatMap(({ offset, size, value, barrier }) => {
@@ -200,7 +201,7 @@ describe('any program of stores', () => {
 
   it('never lets more than the buffer holds wait', () => {
     fc.assert(
-      fc.property(steps, (program) => {
+      property(steps, (program) => {
         const run = program.map(({ offset, size, value }) => store(offset, size, value));
         expect(
           traffic(

@@ -4,11 +4,12 @@
 import { describe, expect, it } from 'vitest';
 import { PERMIT_RULES } from '../../src/arch/permits.ts';
 import { chooserFor } from '../../src/machine/adversary.ts';
-import type { TypeName } from './device-memory.ts';
+import type { Step, TypeName } from './device-memory.ts';
 import { MEM_ATTR, traffic } from './device-memory.ts';
 import { randomProgram } from './random-program.ts';
-import type { Class } from './traffic-law.ts';
+import type { Class } from './traffic-court.ts';
 import { judge } from './traffic-law.ts';
+import { twice } from './twice.ts';
 
 const TYPES = Object.keys(MEM_ATTR) as TypeName[];
 const NORMAL: readonly TypeName[] = ['Normal-WB', 'Normal-WT', 'Normal-NC'];
@@ -56,6 +57,10 @@ const TIMEOUT_MS = 1_800_000;
 /** The tests of some types; each type has programs of its own. */
 export function campaign(types: readonly TypeName[]): void {
   describe.each(types)('the worst legal processor on %s memory', (type) => {
+    const played = twice((steps: readonly Step[], seed: number) => {
+      const { choose } = chooserFor({ script: [], taken: 0, prng: seed });
+      return traffic(type, steps, choose).seen;
+    });
     const may = ROWS.filter((row) => row.types.includes(type)).map(({ shows }) => shows);
 
     it(
@@ -65,8 +70,7 @@ export function campaign(types: readonly TypeName[]): void {
         for (let program = 0; program < PROGRAMS; program += 1) {
           const seed = 1 + TYPES.indexOf(type) + program * TYPES.length;
           const steps = randomProgram(seed, NORMAL.includes(type));
-          const { choose } = chooserFor({ script: [], taken: 0, prng: seed });
-          const verdict = judge({ type, steps, seen: traffic(type, steps, choose).seen });
+          const verdict = judge({ type, steps, seen: played(steps, seed) });
           if (verdict.broken.length > 0) expect(verdict.broken, `seed ${seed}`).toEqual([]);
           for (const it of verdict.shown) shown.add(it);
         }

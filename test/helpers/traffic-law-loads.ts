@@ -2,8 +2,8 @@
 // from (DDI0487 B2.2.1, B2.3, B2.10). Part of traffic-law.ts.
 
 import type { Transaction } from '../../src/arch/transaction.ts';
-import type { Court, Op } from './traffic-law.ts';
-import { checkOrder, keyOf, moveOn } from './traffic-law.ts';
+import type { Court, Op } from './traffic-court.ts';
+import { checkOrder, keyOf, moveOn } from './traffic-court.ts';
 
 /** A byte as a read found it. */
 interface Found {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PageBitmap } from '../../src/host/page-bitmap.ts';
+import { property } from '../helpers/twice.ts';
 
 describe('a dirty bitmap', () => {
   it('marks pages, counts them and lists them in order', () => {
@@ -33,27 +34,23 @@ describe('a dirty bitmap', () => {
   it('agrees with a Set of page numbers', () => {
     const command = fc.tuple(fc.boolean(), fc.nat(2100), fc.nat(700));
     fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 2000 }),
-        fc.array(command, { maxLength: 12 }),
-        (pages, commands) => {
-          const model = new Set<number>();
-          let bitmap = PageBitmap.empty(pages);
-          for (const [add, first, count] of commands) {
-            bitmap = add ? bitmap.with(first, count) : bitmap.without(first, count);
-            for (let page = first; page < Math.min(first + count, pages); page++)
-              if (add) model.add(page);
-              else model.delete(page);
-          }
-          const listed = [...model].sort((a, b) => a - b);
-          expect([...bitmap.set()]).toEqual(listed);
-          expect(bitmap.count).toBe(model.size);
-          expect([...bitmap.set(500, 1100)]).toEqual(listed.filter((page) => page >= 500 && page < 1100));
-          expect(Array.from({ length: pages }, (_, page) => bitmap.has(page))).toEqual(
-            Array.from({ length: pages }, (_, page) => model.has(page)),
-          );
-        },
-      ),
+      property(fc.integer({ min: 1, max: 2000 }), fc.array(command, { maxLength: 12 }), (pages, commands) => {
+        const model = new Set<number>();
+        let bitmap = PageBitmap.empty(pages);
+        for (const [add, first, count] of commands) {
+          bitmap = add ? bitmap.with(first, count) : bitmap.without(first, count);
+          for (let page = first; page < Math.min(first + count, pages); page++)
+            if (add) model.add(page);
+            else model.delete(page);
+        }
+        const listed = [...model].sort((a, b) => a - b);
+        expect([...bitmap.set()]).toEqual(listed);
+        expect(bitmap.count).toBe(model.size);
+        expect([...bitmap.set(500, 1100)]).toEqual(listed.filter((page) => page >= 500 && page < 1100));
+        expect(Array.from({ length: pages }, (_, page) => bitmap.has(page))).toEqual(
+          Array.from({ length: pages }, (_, page) => model.has(page)),
+        );
+      }),
       { numRuns: 200, seed: 7 },
     );
   });

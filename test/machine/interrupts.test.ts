@@ -4,6 +4,7 @@
 import type { Cpu, RunOptions, ScenarioRun, VmHandle } from 'stagetwo';
 import {
   deviceNGnRE,
+  e1000e,
   emulated,
   gicv2,
   hunt,
@@ -106,6 +107,36 @@ describe('a level of an emulated device', () => {
     const run = runScenario(handled(uart));
     expect(seen(run)).toEqual([INTID]);
     expect(typesOf(run, 'vfio-irq-masked', 'irq-acked')).toEqual([]);
+  });
+});
+
+describe('an MSI-X vector', () => {
+  it('is an edge of the SPI that its irqfd names', () => {
+    const story = scenario('a vector', ({ host }) => {
+      const nic = host.plug(e1000e('nic'));
+      host.plug(gicv2('gic'));
+      const vm = host.vm('guest', { ram: '16M', vgic: 2 });
+      const table = vm.assign(nic.bar(3), { at: AT });
+      vm.connect(nic, 'MSI-X 2', INTID - 32);
+      const ready = host.signal('the vector is unmasked');
+      vm.vcpu(0).run(function* (cpu) {
+        const gicc = yield* boot(cpu, vm, true);
+        yield* cpu.store(cpu.ioremap(table, deviceNGnRE).at(0x2c), { size: 4, value: 0n });
+        yield* cpu.raise(ready);
+        yield* cpu.wfi();
+        const { value } = yield* cpu.load(gicc.at(0x0c), { size: 4 });
+        yield* cpu.store(gicc.at(0x10), { size: 4, value: value ?? 0n });
+      });
+      host.run(function* (vmm) {
+        yield* vmm.await(ready);
+        yield* vmm.configWrite(nic, { offset: 0x86, size: 2, value: 0x8000 });
+        yield* vmm.raiseMsix(nic, 2);
+      });
+    });
+    const run = runScenario(story);
+    expect(seen(run)).toEqual([INTID]);
+    expect(run.stuck).toEqual([]);
+    expect(typesOf(run, 'msix-sent', 'vfio-irq-masked')).toEqual(['msix-sent']);
   });
 });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { nextBelow, nextUint32 } from '../../src/machine/prng.ts';
 import type { Actor } from '../../src/machine/schedule.ts';
 import { takeTurns } from '../../src/machine/schedule.ts';
+import { property } from '../helpers/twice.ts';
 
 /** Actors that have so many turns each, and the order in which they took them. */
 function walkers(turns: readonly number[]): { readonly actors: readonly Actor[]; readonly order: number[] } {
@@ -42,7 +43,7 @@ describe('takeTurns', () => {
 
   it('takes a given schedule whatever the seed', () => {
     fc.assert(
-      fc.property(
+      property(
         fc.array(fc.nat(6), { minLength: 1, maxLength: 4 }),
         fc.nat(),
         fc.nat(),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Ipa } from '../../src/arch/addresses.ts';
-import { emulated, gicv2, vfioPci, vfioPlatform } from '../../src/devices/plug.ts';
+import type { Hva, Ipa } from '../../src/arch/addresses.ts';
+import { emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from '../../src/devices/plug.ts';
 import type { MachineEvent } from '../../src/machine/events.ts';
 import { createSimulation } from '../../src/machine/simulation.ts';
 import type { Machine } from '../helpers/machine.ts';
@@ -88,11 +88,32 @@ describe('an access to a device', () => {
     expect(ofType(events, 'device-written')).toMatchObject([{ device: 1, region: 1, offset: 0x10, size: 4 }]);
   });
 
-  it('loses a buffered write if the function stops to answer meanwhile', () => {
+  it('completes a buffered write before vfio-pci lets the function stop to answer: the DSB of its zap', () => {
     const { simulation, events } = boot(withGpu('6.12'));
     simulation.dispatch(issue('write', BAR, { value: 1n }));
     simulation.dispatch({ type: 'pci-command-written', device: 'gpu', value: 0 });
-    simulation.dispatch(end);
+    const order = events.map(({ type }) => type);
+    expect(order.indexOf('device-written')).toBeGreaterThan(order.indexOf('notifier-invalidated'));
+    expect(order.indexOf('device-written')).toBeLessThan(order.indexOf('pci-function-changed'));
+    expect(ofType(events, 'store-lines-drained')).toMatchObject([{ because: 'translation-invalidated' }]);
+  });
+
+  it('completes buffered writes before munmap returns, and leaves those to other places alone', () => {
+    const { simulation, events } = boot(withGpu('6.12'));
+    simulation.dispatch(issue('write', BAR, { value: 1n }));
+    const [vma] = simulation.state.vms[0]?.vmas ?? [];
+    const half = { kind: 'munmap', hva: ((vma?.start ?? 0) + 2 ** 21) as Hva, size: 2 ** 21 } as const;
+    simulation.dispatch({ type: 'vmm-called', vm: 0, call: half });
+    expect(ofType(events, 'device-written')).toEqual([]);
+    simulation.dispatch({ type: 'vmm-called', vm: 0, call: { ...half, hva: (half.hva - 2 ** 21) as Hva } });
+    expect(ofType(events, 'device-written')).toHaveLength(1);
+  });
+
+  it('loses a posted write where memory goes off and no mapping does, as behind sysfs', () => {
+    const devices = [sysfsPci('gpu', { regions: [{ size: '1M' }] })];
+    const { simulation, events } = boot({ kernel: '6.12', devices, assigned });
+    simulation.dispatch({ type: 'pci-command-written', device: 'gpu', value: 0 });
+    simulation.dispatch(issue('write', BAR, { value: 1n, attr: DEVICE_NGNRE }));
     expect(ofType(events, 'transaction-unclaimed')).toMatchObject([
       { kind: 'write', size: 8, because: 'memory-space-disabled' },
     ]);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseExpression } from '../../src/record/expression.ts';
+import { property } from '../helpers/twice.ts';
 import { recordedRun, seqsOf } from './recorded.ts';
 
 describe('bisect', () => {
@@ -41,7 +42,7 @@ describe('bisect', () => {
   it('gives by halving what a scan gives, for every threshold', () => {
     const { timeline } = recordedRun('6.12');
     fc.assert(
-      fc.property(fc.nat(timeline.length - 1), (threshold) => {
+      property(fc.nat(timeline.length - 1), (threshold) => {
         const property = (_: unknown, seq: number) => seq < threshold;
         const halved = timeline.bisect(property);
         expect(halved.event?.seq).toBe(timeline.bisect(property, { scan: true }).event?.seq);
@@ -114,7 +115,7 @@ describe('an expression', () => {
       '__proto__',
     );
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      property(fc.array(piece, { maxLength: 12 }), (pieces) => {
         try {
           expect(typeof parseExpression(pieces.join(' ')).holds(moment)).toBe('boolean');
         } catch (error) {

@@ -26,7 +26,7 @@ export function lineBookmarks(text: Buffer): Bookmark[] {
 }
 
 /** Behind every member of a compressed one. */
-export function memberBookmarks(bytes: Buffer): Bookmark[] {
+function memberBookmarks(bytes: Buffer): Bookmark[] {
   const lines = lineBookmarks(gunzipSync(bytes));
   const marks: Bookmark[] = [];
   let offset = 0;

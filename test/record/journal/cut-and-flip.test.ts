@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JournalError } from '../../../src/record/journal/error.ts';
 import { appendTo, createJournal } from '../../../src/record/journal/journal.ts';
 import type { Bookmark } from '../../../src/record/journal/scan.ts';
+import { twice } from '../../helpers/twice.ts';
 import { bookmarksOf, lineBookmarks } from './bookmarks.ts';
 import { HEADER, tick, ticks } from './example.ts';
 import { memoryDisk } from './memory-files.ts';
@@ -42,11 +43,11 @@ function markUpTo(marks: readonly Bookmark[], at: number, back: number): Bookmar
 const onDisk = memoryDisk();
 
 /** What opening these bytes comes to, from the bookmark or from the start. */
-function opened(file: string, data: Buffer, from: Bookmark | null): Outcome {
+const opened = twice((file: string, data: Buffer, from: Bookmark | null): Outcome => {
   onDisk.put(file, data);
   const { files } = onDisk;
   return outcomeOf(file, from === null ? { files } : { files, from });
-}
+});
 
 /** Cuts that are appended to: every one in the first and last lines, between them one in eleven. */
 const isAppendedTo = (cut: number, { length }: Buffer): boolean =>

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PageBitmap } from '../../../src/host/page-bitmap.ts';
 import { MACHINE_VALUES } from '../../../src/record/journal/machine-values.ts';
 import { fromText, toText } from '../../../src/record/journal/values.ts';
+import { property } from '../../helpers/twice.ts';
 
 const round = (value: object): unknown => fromText(toText(value, MACHINE_VALUES), MACHINE_VALUES);
 
@@ -32,7 +33,7 @@ describe('a value in a record', () => {
       record: fc.dictionary(key, tie('tree'), { maxKeys: 4, noNullPrototype: true }),
     }));
     fc.assert(
-      fc.property(fc.dictionary(key, tree, { noNullPrototype: true }), (value) => {
+      property(fc.dictionary(key, tree, { noNullPrototype: true }), (value) => {
         expect(round(value)).toStrictEqual(value);
         expect(toText(round(value) as object, [])).toBe(toText(value, []));
       }),

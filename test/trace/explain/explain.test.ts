@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { KERNELS } from '../../../src/host/kernels.ts';
 import { explain } from '../../../src/trace/explain/explain.ts';
 import { InputError } from '../../../src/trace/input-error.ts';
+import { property } from '../../helpers/twice.ts';
 
 const FAULT = 'ipa 0x10000000, hsr 0x938d0005, hxfar 0x100000a8, pc 0x00000040000128';
 
@@ -75,7 +76,7 @@ describe('explain', () => {
 
   it('takes any text without another error', () => {
     fc.assert(
-      fc.property(
+      property(
         fc.oneof(
           fc.string(),
           fc.string().map((text) => `hsr ${text}`),

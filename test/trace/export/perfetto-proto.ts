@@ -1,5 +1,5 @@
-// The published format, read by a protobuf library: the messages of protos/perfetto/trace that a trace of ours uses, with
-// the numbers and types that Perfetto gives their fields. A field that is not here fails the reading.
+// The published format, read by a protobuf library: the messages of protos/perfetto/trace that a trace of ours uses,
+// with the numbers and types that Perfetto gives their fields. A field that is not here fails the reading.
 
 import protobuf from 'protobufjs';
 

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { emptyLine, readLine } from '../../../src/trace/text/line.ts';
 import { parseRecord, printRecord, recordOf } from '../../../src/trace/text/record.ts';
 import { createTraceReplay } from '../../../src/trace/text/replay/replay.ts';
+import { property } from '../../helpers/twice.ts';
 import { fixture, fixtureMachine } from './fixtures.ts';
 
 const LINES = Number(process.env.STAGETWO_FUZZ_LINES ?? 4000);
@@ -69,7 +70,7 @@ describe('a garbled line', () => {
   it('is understood, skipped or rejected, with a reason for the latter two', () => {
     const line = emptyLine();
     fc.assert(
-      fc.property(mutated, (bytes) => {
+      property(mutated, (bytes) => {
         readLine(line, bytes, 0, bytes.length);
         const reasons = [line.event, line.skip, line.reject].filter((it) => it !== null);
         expect(reasons).toHaveLength(1);
@@ -81,7 +82,7 @@ describe('a garbled line', () => {
   it('that is understood is the same after printing and parsing it again', () => {
     const line = emptyLine();
     fc.assert(
-      fc.property(mutated, (bytes) => {
+      property(mutated, (bytes) => {
         readLine(line, bytes, 0, bytes.length);
         const record = recordOf(line);
         if (record !== null) expect(parseRecord(printRecord(record))).toEqual(record);
@@ -93,7 +94,7 @@ describe('a garbled line', () => {
   it('is read the same whatever was read before it', () => {
     const line = emptyLine();
     fc.assert(
-      fc.property(mutated, (bytes) => {
+      property(mutated, (bytes) => {
         readLine(line, bytes, 0, bytes.length);
         expect(recordOf(line)).toEqual(parseRecord(bytes));
       }),
@@ -103,7 +104,7 @@ describe('a garbled line', () => {
 
   it('does not stop a replay: the counts add up and every fault is in one class', () => {
     fc.assert(
-      fc.property(fc.array(mutated, { minLength: 50, maxLength: 50 }), (lines) => {
+      property(fc.array(mutated, { minLength: 50, maxLength: 50 }), (lines) => {
         const replay = createTraceReplay(fixtureMachine('tracecmd'));
         for (const bytes of lines) replay.push(Buffer.concat([bytes, Buffer.from('\n')]));
         const { lines: counts, faults } = replay.end();

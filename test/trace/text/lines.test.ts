@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createLineSplitter, MAX_LINE } from '../../../src/trace/text/lines.ts';
+import { property } from '../../helpers/twice.ts';
 
 function split(chunks: readonly Uint8Array[]): string[] {
   const lines: string[] = [];
@@ -32,7 +33,7 @@ describe('the line splitter', () => {
       .array(fc.string({ unit: fc.constantFrom('a', 'b', '\r', '\0', ' '), maxLength: 9 }))
       .map((lines) => lines.join('\n'));
     fc.assert(
-      fc.property(text, fc.array(fc.nat(40), { maxLength: 6 }), (whole, cuts) => {
+      property(text, fc.array(fc.nat(40), { maxLength: 6 }), (whole, cuts) => {
         const marks = [
           0,
           ...cuts.map((cut) => Math.min(cut, whole.length)).sort((a, b) => a - b),
