@@ -1,5 +1,5 @@
-// Accesses that somebody emulates: user space in the windows of its devices, the kernel for its ioeventfds and the VM's
-// GICv2, the hypervisor's own code for a GICV that cannot be mapped. Each is led to the device whose registers they are.
+// Accesses that somebody emulates: user space in the windows of its devices, the kernel for its ioeventfds and a VM's
+// GICv2, the hypervisor's own code for a GICV that cannot be mapped. Each goes to the device whose registers they are.
 
 import type { MmioInput } from '../devices/decide.ts';
 import { decideMmio, inKernelAccess, unassignedMmio, unmodelledMmio } from '../devices/decide.ts';
