@@ -12,6 +12,9 @@ import type { TimedCall, TraceCall } from './machine.ts';
 const MAX_TOUCHED_PAGES = 2 ** 22;
 /** Pages of a slot with dirty logging: a bit each. */
 export const MAX_LOGGED_PAGES = 2 ** 26;
+/** User addresses of an arm64 process, without the 52-bit hint of FEAT_LVA; a slot takes half of them at most. */
+export const USER_ADDRESSES = 2 ** 48;
+export const MAX_SLOT_BYTES = USER_ADDRESSES / 2;
 /** madvise looks at every PMD window of its range. */
 const MAX_ADVISED_BYTES = 2 ** 40;
 
@@ -35,21 +38,32 @@ export function resolveCalls(calls: readonly FileCall[], context: Context): Time
       const what = `${path}: so far the VMM touches ${touched} pages`;
       throw new InputError(where, what, `at most ${MAX_TOUCHED_PAGES} are replayed`);
     }
-    if (
-      entry.op === 'memslot' &&
-      (entry.size ?? 0) / pageSize > MAX_LOGGED_PAGES &&
-      entry.logDirty === true
-    ) {
-      const what = `${path}.size: a dirty log of more than ${MAX_LOGGED_PAGES} pages`;
-      throw new InputError(where, what, 'correct the field');
-    }
+    if (entry.op === 'memslot') checkSlot(entry, pageSize, path, where);
     return { after: entry.after, call: callOf(entry, context.features) };
   });
+}
+
+function checkSlot(
+  { size = 0, hva = 0, logDirty }: FileCall & { op: 'memslot' },
+  pageSize: number,
+  path: string,
+  where: string,
+): void {
+  if (size > MAX_SLOT_BYTES || hva >= USER_ADDRESSES) {
+    throw new InputError(where, `${path}: beyond the addresses of a process`, 'correct hva or size');
+  }
+  if (logDirty === true && size / pageSize > MAX_LOGGED_PAGES) {
+    const what = `${path}.size: a dirty log of more than ${MAX_LOGGED_PAGES} pages`;
+    throw new InputError(where, what, 'correct the field');
+  }
 }
 
 function checkRange(entry: FileCall, path: string, where: string): void {
   if (!('end' in entry)) return;
   const size = entry.end - entry.start;
+  if (entry.end > USER_ADDRESSES) {
+    throw new InputError(where, `${path}: beyond the addresses of a process`, 'correct the field');
+  }
   if (size <= 0) throw new InputError(where, `${path}: the range ends before it starts`, 'correct the field');
   if (entry.op === 'madvise' && size > MAX_ADVISED_BYTES) {
     throw new InputError(where, `${path}: more than 1 TiB`, 'correct the field');

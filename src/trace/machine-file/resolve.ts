@@ -9,7 +9,7 @@ import type { Vgic } from '../../host/calls.ts';
 import type { KernelFeatures } from '../../host/kernel-features.ts';
 import { InputError } from '../input-error.ts';
 import { backingOf } from './backing.ts';
-import { MAX_LOGGED_PAGES, resolveCalls } from './calls.ts';
+import { MAX_LOGGED_PAGES, MAX_SLOT_BYTES, resolveCalls, USER_ADDRESSES } from './calls.ts';
 import { kernelOf } from './kernel.ts';
 import type { TraceMachine, TraceSlot, TraceVm, TraceVma } from './machine.ts';
 import type { FileSlot, FileVm, MachineFile } from './schema.ts';
@@ -71,6 +71,8 @@ function vmOf(
   checkSlots(slots, geometry, where, at);
   vm.vmas.forEach(({ start, end }, index) => {
     if (end <= start) refuse(where, `${at}.vmas.${index}.end`, 'the VMA ends before it starts');
+    if (end > USER_ADDRESSES)
+      refuse(where, `${at}.vmas.${index}.end`, 'is beyond the addresses of a process');
   });
   const sorted = [...vmas].sort((a, b) => a.start - b.start);
   sorted.forEach((vma, index) => {
@@ -127,6 +129,9 @@ function checkSlots(slots: readonly TraceSlot[], geometry: Stage2Geometry, where
     }
     if (logDirty && size / geometry.granule > MAX_LOGGED_PAGES) {
       refuse(where, `${path}.size`, `a dirty log of more than ${MAX_LOGGED_PAGES} pages`);
+    }
+    if (size > MAX_SLOT_BYTES || (hva ?? 0) + size > USER_ADDRESSES) {
+      refuse(where, path, 'ends beyond the addresses of a process');
     }
     if (hva !== null && hva % geometry.granule !== 0) refuse(where, `${path}.hva`, 'is not page-aligned');
     if (ipa + size > 2 ** geometry.ipaBits) refuse(where, path, `ends beyond 2^${geometry.ipaBits}`);

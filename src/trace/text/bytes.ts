@@ -108,7 +108,8 @@ export function asciiOf(bytes: Uint8Array, start: number, end: number): string {
   return text;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** A task name may begin with what looks like a byte order mark. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const latin1 = new TextDecoder('latin1');
 
 /** The text as UTF-8, or byte for byte where it is none. */

@@ -13,8 +13,8 @@ import {
   skipBlanks,
   standsAt,
 } from './bytes.ts';
-import type { Compiled } from './catalogue.ts';
 import { EVENTS_BY_LENGTH } from './catalogue.ts';
+import type { Compiled } from './event-spec.ts';
 import type { FieldProblem, Values } from './fields.ts';
 import { emptyValues, readFields, readNamedFields } from './fields.ts';
 import { readLayout } from './layout.ts';

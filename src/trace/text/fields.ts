@@ -3,8 +3,8 @@
 // without 0x and pads with zeros; decimals may be negative.
 
 import { CLOSE, DASH, hexDigit, isDigit, isLetter, isWord, OPEN } from './bytes.ts';
-import type { Compiled, FieldKind } from './catalogue.ts';
-import { MAX_FIELDS } from './catalogue.ts';
+import type { Compiled, FieldKind } from './event-spec.ts';
+import { MAX_FIELDS } from './event-spec.ts';
 
 export type FieldProblem =
   | 'field-missing'
@@ -59,7 +59,8 @@ export function readFields(
   let at = start;
   while (at < end) {
     const byte = bytes[at] as number;
-    if (isLetter(byte)) {
+    const isBare = field !== -1 && event.spec.fields[field]?.kind === 'bare-address';
+    if (isLetter(byte) && !(isBare && isHexWord(bytes, at, end))) {
       at = endOfWord(bytes, at, end);
       const meaning = event.words.get(scan.hash);
       if (meaning === undefined) continue;
@@ -69,7 +70,7 @@ export function readFields(
         if (problem !== null) return problem;
         field = -1;
       }
-    } else if (isDigit(byte) || (byte === DASH && at + 1 < end && isDigit(bytes[at + 1] as number))) {
+    } else if (isWord(byte) || (byte === DASH && at + 1 < end && isDigit(bytes[at + 1] as number))) {
       // `name=0x10 (16)`: the option `fields` repeats a number in decimal.
       const repeats = open && field === -1;
       if (field === -1 && !repeats && event.spec.second !== undefined && values.present === 1) {
@@ -116,6 +117,13 @@ export function readNamedFields(
 
 /** A number without 0x is decimal, whatever its field. */
 let isNamed = false;
+
+/** `IPA: a000000`: a number without 0x may begin with a letter. */
+function isHexWord(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  while (at < end && hexDigit(bytes[at] as number) !== -1) at += 1;
+  return at === end || !isWord(bytes[at] as number);
+}
 
 /** A word may hold dashes inside, as `unsatisfied-read`. Leaves its hash in `scan`. */
 function endOfWord(bytes: Uint8Array, start: number, end: number): number {

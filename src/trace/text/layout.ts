@@ -3,15 +3,9 @@
 // does not is left to fields.ts.
 
 import { DASH, hexDigit, isDigit, isLetter, isWord } from './bytes.ts';
-import type { Compiled, FieldKind, FieldSpec } from './catalogue.ts';
+import type { Compiled, FieldKind, FieldSpec, Step } from './event-spec.ts';
 import type { Values } from './fields.ts';
 import { valueAt } from './fields.ts';
-
-/** What comes next in the text, and the field that it fills. */
-export type Step =
-  | { readonly kind: 'text'; readonly bytes: Uint8Array }
-  | { readonly kind: 'hex' | 'decimal' | 'word'; readonly field: number; readonly most: number }
-  | { readonly kind: 'any' };
 
 /** Largest upper half of a number: an address has 52 bits, ESR_EL2 44, a count none. */
 const MOST_HI: Readonly<Record<FieldKind, number>> = {

@@ -1,9 +1,9 @@
-// One line of a trace: understood with its fields, passed by with the reason, or rejected with what is wrong. Works
-// on bytes and fills one object that is used again for the next line; ftrace, trace-cmd, perf script and perf trace alike.
+// One line of a trace: understood with its fields, passed by with the reason, or rejected with what is wrong. Works on
+// bytes and fills one object that is used again for the next line; the text of ftrace, trace-cmd and perf alike.
 
 import { asciiOf, CR, isBlank, isWord, skipBlanks, standsAt, textOf } from './bytes.ts';
 import { readCallPrefix } from './call-prefix.ts';
-import type { Compiled } from './catalogue.ts';
+import type { Compiled } from './event-spec.ts';
 import type { TextProblem } from './event-text.ts';
 import type { Values } from './fields.ts';
 import { emptyValues } from './fields.ts';

@@ -2,8 +2,8 @@
 // record again, whatever form the line had at first.
 
 import { textOf } from './bytes.ts';
-import type { EventName, EventSpec } from './catalogue.ts';
 import { CATALOGUE, EXIT_NAMES } from './catalogue.ts';
+import type { EventName, EventSpec } from './event-spec.ts';
 import { valueAt } from './fields.ts';
 import type { Line } from './line.ts';
 import { commOf, emptyLine, readLine, timeOf } from './line.ts';
@@ -58,7 +58,9 @@ export function printRecord(record: TraceRecord): string {
   const group = tgid === null ? '' : `(${String(tgid).padStart(7)}) `;
   const column = cpu === null ? '' : `[${String(cpu).padStart(3, '0')}] `;
   const context = flags === null ? '' : `${flags} `;
-  const task = `${comm.padStart(16)}-${String(pid).padEnd(7)} ${group}${column}${context}`;
+  // No name fills the column, so that a line never begins with the # of a header.
+  const name = comm.length < 16 ? comm.padStart(16) : ` ${comm}`;
+  const task = `${name}-${String(pid).padEnd(7)} ${group}${column}${context}`;
   return `${task}${time.padStart(12)}: ${event}: ${printFields(record)}`;
 }
 

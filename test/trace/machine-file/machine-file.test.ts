@@ -100,6 +100,8 @@ describe('a machine file', () => {
       [{ op: 'host-write', after: { line: 1 }, start: 0, end: '1T' }],
       /vms.0.calls.0: so far the VMM touches 268435456 pages/,
     ],
+    ['vms.0.slots.0.hva', 0xf_ffff_ffff_f000, /vms.0.slots.0: ends beyond the addresses of a process/],
+    ['vms.0.vmas.0.end', 0xf_ffff_ffff_f000, /vms.0.vmas.0.end: is beyond the addresses of a process/],
     ['vms.0.slots.0', { ipa: 0, size: '1T', logDirty: true }, /vms.0.slots.0.size: a dirty log of more/],
     ['format', 'stagetwo-machine/2', /known are stagetwo-machine\/1/],
   ])('refuses %s = %j', (path, value, message) => {

@@ -7,6 +7,7 @@ import { emptyLine, readLine } from '../../../src/trace/text/line.ts';
 import { parseRecord, printRecord, recordOf } from '../../../src/trace/text/record.ts';
 import { createTraceReplay } from '../../../src/trace/text/replay/replay.ts';
 import { property } from '../../helpers/twice.ts';
+import { PIECES } from '../fuzz/mutate.ts';
 import { fixture, fixtureMachine } from './fixtures.ts';
 
 const LINES = Number(process.env.STAGETWO_FUZZ_LINES ?? 4000);
@@ -24,22 +25,6 @@ const SEEDS: readonly string[] = [
     'hxfar: 4160815272, ipa: 469827584)',
   '     0.034 CPU 0/KVM/4242 kvm:kvm_userspace_exit(errno: -14)',
   'CPU:3 [LOST 12 EVENTS]',
-];
-
-/** What a parser of numbers and words could stumble over. */
-const PIECES = [
-  ' 0xffffffffffffffff: (',
-  '-2giJX',
-  ' -',
-  '--1',
-  '0x',
-  '0xg',
-  '(12',
-  '=',
-  ' pc 0x1',
-  ' 1: ',
-  '\u00fc',
-  '-a-1',
 ];
 
 /** Bytes flipped, taken out, doubled and swapped; whole fields too. */

@@ -162,6 +162,11 @@ describe('the text of an event', () => {
     });
   });
 
+  it('an IPA without 0x that begins with a letter', () => {
+    const record = parseRecord(' ovmm-1 [000] ..... 1.0: kvm_access_fault: IPA: a000000');
+    expect(record?.fields).toEqual({ ipa: 0xa00_0000n });
+  });
+
   it('both ends of a notifier', () => {
     const text = 'mmu notifier unmap range: 0x00ffffa1c00000 -- 0x00ffffa2c00000';
     const fields = { start: 0xffffa1c00000n, end: 0xffffa2c00000n };

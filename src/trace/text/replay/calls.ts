@@ -1,23 +1,17 @@
 // The VMM's later calls at their place in the trace: the simulated host performs each before the first event behind it.
 // A call that fails there changes nothing, as on a real host, and is counted.
 
-import type { Ipa } from '../../../arch/addresses.ts';
+import type { Hva, Ipa } from '../../../arch/addresses.ts';
 import type { VmmCall } from '../../../host/calls.ts';
+import { MAX_LOGGED_PAGES } from '../../machine-file/calls.ts';
 import type { Place, TraceCall, TraceVma } from '../../machine-file/machine.ts';
 import type { Line } from '../line.ts';
 import { timeOf } from '../line.ts';
 import type { Replay } from './run.ts';
 import type { WorldSlot } from './slots.ts';
-import { memslotCall, mmapOf, vmaBehind, worldSlot } from './slots.ts';
+import { isMappable, memslotCall, mmapOf, vmaBehind, worldSlot } from './slots.ts';
 import type { VmWorld, World } from './world.ts';
 import { stateOf, windowOf } from './world.ts';
-
-/** How many calls the machine file gives, how many the trace reached, and of those how many the host refused. */
-export interface CallCounts {
-  given: number;
-  applied: number;
-  refused: number;
-}
 
 /** Performs what stands before the event of `line`. */
 export function performDue(replay: Replay, line: Line): void {
@@ -107,11 +101,12 @@ function setMemslot(world: World, vm: VmWorld, call: MemslotCall): boolean {
   const readonly = call.readonly ?? old?.readonly ?? false;
   const logDirty = call.logDirty ?? old?.logged ?? false;
   const told = { ...call, ipa: ipa as Ipa, size, readonly, logDirty };
-  const made = worldSlot(told, vm.mapped, machine.pageSize);
-  const slot =
-    call.hva !== null || old === undefined
-      ? made
-      : { ...made, hva: old.hva, hvaKnown: old.hvaKnown, backing: made.backing ?? old.backing };
+  const keepsHva = call.hva === null && old !== undefined;
+  const hva = keepsHva ? (old.hva as Hva) : call.hva;
+  const made = worldSlot({ ...told, hva }, vm.mapped, vm.places, machine.pageSize);
+  const slot = keepsHva ? { ...made, hvaKnown: old.hvaKnown, backing: made.backing ?? old.backing } : made;
+  const isLoggable = !logDirty || size / machine.pageSize <= MAX_LOGGED_PAGES;
+  if (!isMappable(slot) || !isLoggable) return false;
   const vma = call.backing === null ? null : vmaBehind(slot, stateOf(simulation, vm.id).vmas);
   if (vma !== null && size > 0) map(world, vm, vma);
   if (!returnsZero(world, vm, memslotCall(slot))) return false;

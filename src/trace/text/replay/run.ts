@@ -1,7 +1,6 @@
 // What a replay carries from line to line: its world, the vCPUs by task, the fault of each that is under way, and the
 // counts.
 
-import type { CallCounts } from './calls.ts';
 import type { TraceFault } from './fault.ts';
 import type { Outcome } from './host-outcome.ts';
 import type { Recorded } from './outcome.ts';
@@ -23,6 +22,13 @@ export interface VcpuRun {
   pending: Pending | null;
   /** Line of the last fault before the one at hand. */
   lastFault: number;
+}
+
+/** How many calls the machine file gives, how many the trace reached, and of those how many the host refused. */
+interface CallCounts {
+  given: number;
+  applied: number;
+  refused: number;
 }
 
 export interface Replay {

@@ -2,6 +2,7 @@
 // belong to no process and makes no block possible.
 
 import type { Hva, Ipa } from '../../../arch/addresses.ts';
+import { alignUp } from '../../../arch/addresses.ts';
 import type { VmmCall } from '../../../host/calls.ts';
 import type { Vma } from '../../../host/vma.ts';
 import { vmaAt } from '../../../host/vma.ts';
@@ -21,19 +22,48 @@ export interface WorldSlot {
   readonly logged: boolean;
 }
 
-/** Below the addresses that arm64 gives to programs and mappings, in steps far larger than any slot's offset. */
+/** Below the addresses that arm64 gives to programs and mappings. */
 const NO_PROCESS = 2 ** 40;
+const USER_ADDRESSES = 2 ** 48;
+/** Larger than any block but those of 64K pages at level 1, which no kernel maps. */
+const GIB = 2 ** 30;
+
+/** Where the next slot goes whose hva is not known. */
+export interface Places {
+  next: number;
+}
+
+export const freePlaces = (): Places => ({ next: NO_PROCESS });
+
+/**
+ * Off by a page from the IPA, so that the simulated host never makes a block of what it does not know.
+ * @param size at most half of a process's addresses
+ */
+function place(places: Places, ipa: number, size: number, pageSize: number): number {
+  const span = alignUp(size, GIB) + 2 * GIB;
+  if (places.next + span > USER_ADDRESSES) places.next = NO_PROCESS;
+  const start = places.next;
+  places.next += span;
+  return start + (ipa % GIB) + pageSize;
+}
 
 /** What is known of a slot, from its own backing or from the VMA at its hva. */
-export function worldSlot(slot: TraceSlot, mapped: readonly TraceVma[], pageSize: number): WorldSlot {
+export function worldSlot(
+  slot: TraceSlot,
+  mapped: readonly TraceVma[],
+  places: Places,
+  pageSize: number,
+): WorldSlot {
   const { ipa, size, readonly } = slot;
   const at = slot.hva;
   const vma = at === null ? undefined : mapped.findLast(({ start, end }) => start <= at && at < end);
-  // Off by a page from the IPA, so that the simulated host never makes a block of what it does not know.
-  const hva = at ?? NO_PROCESS * 2 + slot.slot * NO_PROCESS + (ipa % NO_PROCESS) + pageSize;
+  const hva = at ?? place(places, ipa, size, pageSize);
   const backing = slot.backing ?? vma?.backing ?? null;
   return { slot: slot.slot, ipa, size, hva, hvaKnown: at !== null, backing, readonly, logged: slot.logDirty };
 }
+
+/** A range that a process can have. */
+export const isMappable = ({ hva, size }: WorldSlot): boolean => hva + size <= USER_ADDRESSES;
 
 export const memslotCall = ({ slot, ipa, size, hva, readonly, logged }: WorldSlot): VmmCall => ({
   ...{ kind: 'set-memslot', slot, ipa, size, readonly },

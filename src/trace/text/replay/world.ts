@@ -10,8 +10,8 @@ import { createSimulation } from '../../../machine/simulation.ts';
 import type { TraceMachine, TraceVm, TraceVma } from '../../machine-file/machine.ts';
 import type { Outcome } from './host-outcome.ts';
 import { outcomeOf } from './host-outcome.ts';
-import type { WorldSlot } from './slots.ts';
-import { memslotCall, mmapOf, vmaBehind, worldSlot } from './slots.ts';
+import type { Places, WorldSlot } from './slots.ts';
+import { freePlaces, memslotCall, mmapOf, vmaBehind, worldSlot } from './slots.ts';
 
 export interface VmWorld {
   readonly id: number;
@@ -22,6 +22,7 @@ export interface VmWorld {
   slots: readonly WorldSlot[];
   /** What is known of the VMM's mappings, the latest last. */
   readonly mapped: TraceVma[];
+  readonly places: Places;
   /** The first fault was at the start level of an empty table. */
   fromStart: boolean | null;
   /** KVM_RUN was seen. */
@@ -102,9 +103,10 @@ function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: 
     call({ kind: 'enable-cap', cap, argument: Number(argument) || 0 });
   }
   if (facts.vgic !== null) call({ kind: 'create-vgic', vgic: facts.vgic });
+  const places = freePlaces();
   const mapped = [...facts.vmas];
   for (const vma of mapped) call(mmapOf(vma, pageSize));
-  const slots = facts.slots.map((slot) => worldSlot(slot, mapped, pageSize));
+  const slots = facts.slots.map((slot) => worldSlot(slot, mapped, places, pageSize));
   const bySize = [...slots].sort((a, b) => b.size - a.size || a.ipa - b.ipa);
   for (const slot of bySize) {
     const vma = vmaBehind(slot, stateOf(simulation, id).vmas);
@@ -119,6 +121,7 @@ function createVm(simulation: Simulation, facts: TraceVm, id: number, pageSize: 
     ipaEnd: 2 ** geometry.ipaBits,
     slots,
     mapped,
+    places,
     fromStart: null,
     ran: false,
     windows: new Map(),
