@@ -10,6 +10,7 @@ import {
   groupAccesses,
   groupName,
   groupOutcome,
+  interruptsText,
   leafShape,
   leafType,
   regionsTouched,
@@ -40,6 +41,7 @@ function factsOf(run: ScenarioRun, nameGroup: NameGroup = () => undefined): Fact
   return [
     ...leafFacts(run),
     ...accessFacts(run, nameGroup),
+    ...interruptFacts(run),
     ...run.devices.map((device): Fact => {
       const text = device.shape === '' ? 'nothing' : device.shape;
       return { label: `${device.name} received`, text, tone: 'plain' };
@@ -80,6 +82,20 @@ function accessFacts(run: ScenarioRun, nameGroup: NameGroup): Fact[] {
       return { label: times === 1 ? label : `${label} (${grouped(times)})`, ...groupOutcome(group) };
     }),
   );
+}
+
+/** What each vCPU acknowledged, and what a read that no load asked for took from it. */
+function interruptFacts(run: ScenarioRun): Fact[] {
+  const vcpus = run.vms.flatMap((vm) => vm.vcpus.map((vcpu) => ({ vm: vm.name, ...vcpu })));
+  return vcpus
+    .filter(({ interrupts }) => interrupts.length > 0)
+    .flatMap(({ vm, index, interrupts }): Fact[] => {
+      const label = vcpus.length > 1 ? `${vm}/${index} interrupts` : 'interrupts';
+      const seen = interruptsText(interrupts, false) ?? 'none';
+      const lost = interruptsText(interrupts, true);
+      const text = `${seen} seen${lost === null ? '' : `; ${lost} lost`}`;
+      return [{ label, text, tone: lost === null ? 'plain' : 'bad' }];
+    });
 }
 
 function expectationFacts({ expectations }: ScenarioRun): Fact[] {

@@ -26,6 +26,8 @@ export const FEATURE_WORDS: { readonly [F in keyof KernelFeatures]: string } = {
   protectedTableWalk: 'HCR_EL2.PTW: a stage-1 walk into Device memory is a stage-2 permission fault',
   erratumNcToNgnre: 'CONFIG_ARM64_WORKAROUND_NC_TO_NGNRE: VM_ALLOW_ANY_UNCACHED is ignored',
   gicvDirTrap: 'GICC_DIR is trapped, GICV is mapped with 4 KiB only',
+  vgicRevision3: 'GICD_IIDR of a vGIC shows revision 3',
+  vgicLrFirst: 'which interrupts go first into too few list registers',
   gicvNormalNc: 'a what-if that no kernel has: GICV is mapped Normal-NC',
   injectsUnsupportedAtomic: 'FSC 0x35 is injected into the guest instead of failing KVM_RUN',
   ipaSizeInjection: 'a fault beyond the IPA size is injected into the guest before it is traced',

@@ -8,7 +8,8 @@ import { deviceTlps } from './tlp-report.ts';
  * @param withTlp the PCI Express packets of each PCI function, too
  */
 export function runDocument(run: ScenarioRun, withEvents: boolean, withTlp = false) {
-  const { scenario, kernel, seed, variant, ok, expectations, vms, regions, devices, schedule, stuck } = run;
+  const { scenario, kernel, seed, variant, ok, expectations, vms, regions, devices } = run;
+  const { eventfds, schedule, stuck } = run;
   return {
     scenario,
     kernel,
@@ -19,6 +20,7 @@ export function runDocument(run: ScenarioRun, withEvents: boolean, withTlp = fal
     vms,
     regions,
     devices,
+    eventfds,
     ...(withTlp ? { tlps: deviceTlps(run) } : {}),
     stuck,
     schedule,

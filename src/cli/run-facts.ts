@@ -2,7 +2,14 @@
 // story of one run and the comparison of several are put together from these.
 
 import { describeEsr } from '../arch/esr-words.ts';
-import type { AccessReport, LeafReport, RegionReport, ScenarioRun, VmReport } from '../machine/report.ts';
+import type {
+  AccessReport,
+  InterruptReport,
+  LeafReport,
+  RegionReport,
+  ScenarioRun,
+  VmReport,
+} from '../machine/report.ts';
 import type { Style } from './terminal.ts';
 import { binary, bytes, grouped, hex } from './words.ts';
 
@@ -129,6 +136,8 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
       return { text: 'emulated by the VMM', tone: 'plain' };
     case 'mmio-handled':
       return { text: 'emulated by the kernel', tone: 'plain' };
+    case 'gicv-trapped':
+      return { text: 'made by the hypervisor, no exit to the kernel', tone: 'plain' };
     case 'nisv-exited':
       return { text: 'KVM_EXIT_ARM_NISV', tone: 'bad' };
     case 'run-failed':
@@ -148,6 +157,19 @@ function outcomeOf(access: AccessReport): { readonly text: string; readonly tone
     case null:
       return { text: 'never completed', tone: 'bad' };
   }
+}
+
+/** `3: INTID 40 twice, SGI 5 from vCPU 1`, in the order of the first of each; null for none. */
+export function interruptsText(interrupts: readonly InterruptReport[], lost: boolean): string | null {
+  const kinds = new Map<string, number>();
+  const wanted = interrupts.filter((it) => it.lost === lost);
+  for (const { intid, from } of wanted) {
+    const name = from === null ? `INTID ${intid}` : `SGI ${intid} from vCPU ${from}`;
+    kinds.set(name, (kinds.get(name) ?? 0) + 1);
+  }
+  if (wanted.length === 0) return null;
+  const parts = [...kinds].map(([name, times]) => (times === 1 ? name : `${grouped(times)} x ${name}`));
+  return `${grouped(wanted.length)} (${parts.join(', ')})`;
 }
 
 /** `8 completed`, and where not all went the same way the parts: `3 completed, KVM_RUN failed`. */

@@ -13,6 +13,7 @@ import {
   groupAccesses,
   groupName,
   groupOutcome,
+  interruptsText,
   leafShape,
   leafType,
   regionsTouched,
@@ -42,6 +43,7 @@ export function storyLines(
     ...run.vms.flatMap((vm) => ['', ...vmLines(vm, terminal)]),
     ...regionsTouched(run).flatMap((region) => ['', ...regionLines(run, region, terminal)]),
     ...run.vms.flatMap((vm) => accessLines(vm, terminal)),
+    ...interruptLines(run, terminal),
     ...deviceLines(run, terminal),
     ...stuckLines(run, terminal),
     ...expectationLines(run, terminal, expected),
@@ -110,6 +112,31 @@ function accessRows(group: AccessGroup, style: Terminal['style']): Cell[][] {
   ];
   if (last?.aborted == null) return [row];
   return [row, ['', { text: ruleText(last.aborted.because), style: style.dim }]];
+}
+
+function interruptLines(run: ScenarioRun, { columns: width, style }: Terminal): string[] {
+  const rows = run.vms.flatMap((vm) =>
+    vm.vcpus.flatMap(({ index, interrupts }): [string, Cell][] => {
+      const name = `${vm.name} vCPU ${index}`;
+      const seen = interruptsText(interrupts, false);
+      const lost = interruptsText(interrupts, true);
+      const words = `${lost ?? ''} acknowledged by a read that no load asked for`;
+      return [
+        ...(seen === null ? [] : [[name, seen] satisfies [string, Cell]]),
+        ...(lost === null ? [] : [[name, { text: words, style: style.bad }] satisfies [string, Cell]]),
+      ];
+    }),
+  );
+  const eventfds = run.eventfds.map(({ vm, eventfd, signalled }): [string, Cell] => [
+    `${vm} eventfd ${eventfd}`,
+    count(signalled, 'signal'),
+  ]);
+  return [
+    ...(rows.length === 0 ? [] : ['', style.strong('interrupts seen'), ...facts(rows, { width, indent: 2 })]),
+    ...(eventfds.length === 0
+      ? []
+      : ['', style.strong('stores that did not exit'), ...facts(eventfds, { width, indent: 2 })]),
+  ];
 }
 
 function deviceLines(run: ScenarioRun, { columns: width, style }: Terminal): string[] {

@@ -6,7 +6,11 @@ import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
 import type { Region } from './description.ts';
 import { regionOf } from './description.ts';
 import type { DeviceEvent, Requester } from './events.ts';
-import { gicEffect, readGic } from './gicv2/device.ts';
+import { afterGicAccess, gicEffect, readGic } from './gicv2/device.ts';
+import { haltsVcpus } from './gicv2/distributor.ts';
+import { maintenanceOf } from './gicv2/gich.ts';
+import { endedByDir, isInLr } from './gicv2/trapped-dir.ts';
+import type { Vgic } from './gicv2/vgic.ts';
 import { PCI_CONFIG_REGION } from './pci/config-space.ts';
 import { decideConfig } from './pci/decide-config.ts';
 import { isMsixMask } from './pci/msix.ts';
@@ -42,7 +46,26 @@ export function decideTransaction(device: DeviceState, id: number, input: Transa
   const { by, transaction } = input;
   if (!device.memoryEnabled) return unclaimedTransaction(by, transaction, 'memory-space-disabled');
   const { events, value } = performed(device, id, { ...input, ...transaction });
-  return [...events, ...answered(by, transaction, value)];
+  return [...events, ...answered(by, transaction, value), ...maintenance(device, id, by, events)];
+}
+
+/**
+ * The maintenance interrupt that hardware raises after an access to a virtual CPU interface; here it is taken before
+ * the next instruction, which is sooner than it has to be.
+ */
+function maintenance(
+  device: DeviceState,
+  id: number,
+  by: Requester,
+  events: readonly DeviceEvent[],
+): DeviceEvent[] {
+  const vgic = device.vgics[by.vm];
+  if (device.description.kind !== 'gicv2' || vgic === undefined) return [];
+  const after = events.reduce((state, event) => afterGicAccess(device.description, state, event), vgic);
+  const cpu = after.cpus[by.index];
+  const causes = cpu === undefined || !cpu.inGuest ? [] : maintenanceOf(cpu);
+  if (causes.length === 0) return [];
+  return [{ type: 'maintenance-interrupt', device: id, vm: by.vm, cpu: by.index, causes }];
 }
 
 /** No device is there: an all-ones completion, as PCIe root complexes give. */
@@ -76,7 +99,24 @@ export function decideMmio(device: DeviceState, id: number, input: MmioInput): D
   if (!device.memoryEnabled) return mmioAnswer(by, write ? null : allOnes(size));
   const bytes = input.value === null ? null : bytesOfValue(input.value, size);
   const { events, value } = performed(device, id, { ...input, kind: write ? 'write' : 'read', bytes });
-  return [...events, ...mmioAnswer(by, value)];
+  return [...events, ...mmioAnswer(by, value), ...maintenance(device, id, by, events)];
+}
+
+/** What an access that the kernel emulates for a VM's GIC means for the VM besides its answer. */
+export interface InKernelAccess {
+  /** The kernel stops all vCPUs of the VM for it. */
+  readonly halts: boolean;
+  /** The level that it ends; null for none. */
+  readonly ends: number | null;
+}
+
+export function inKernelAccess(device: DeviceState, vgic: Vgic, input: MmioInput): InKernelAccess {
+  const { region, offset, size, value } = input;
+  const [piece] = piecesOf(regionOf(device.description, region), offset, size);
+  const name = piece === undefined || !answers({ ...piece, size }) ? '' : (piece.register?.name ?? '');
+  if (name !== 'GICC_DIR' || value === null) return { halts: haltsVcpus(name), ends: null };
+  const { index } = input.by;
+  return { halts: isInLr(vgic, index, Number(value)), ends: endedByDir(vgic, index, Number(value)) };
 }
 
 /**

@@ -35,10 +35,26 @@ export interface Region {
   readonly ram?: true;
 }
 
+/** An interrupt wire of a device, driven by its registers: high while an enabled status bit is set. */
+export interface InterruptWire {
+  /** `INTA`, `irq0`. */
+  readonly name: string;
+  /** How the host's driver treats it: VFIO masks a level until it is told of its end, an edge never. */
+  readonly trigger: 'level' | 'edge';
+  /** Number of the region with both registers. */
+  readonly region: number;
+  /** Name of the status register. */
+  readonly status: string;
+  /** Name of the register whose set bits let status bits through; null for all. */
+  readonly enable: string | null;
+}
+
 interface Named {
   /** Unique in the machine; for PCI functions as a bus address or a name of the scenario's choice. */
   readonly name: string;
   readonly regions: readonly Region[];
+  /** Absent for none. */
+  readonly interrupts?: readonly InterruptWire[];
 }
 
 /** A PCI function behind vfio-pci: BARs that answer while memory decoding is on. */
@@ -60,6 +76,8 @@ export interface PlainPfnmapDescription extends Named {
  */
 export interface Gicv2Description extends Named {
   readonly kind: 'gicv2';
+  /** GICH_VTR.ListRegs + 1: 1 to 64, four on a GIC-400. */
+  readonly listRegisters: number;
 }
 
 /** A device of the VMM: registers behind MMIO exits, in windows of VMs. */
@@ -79,10 +97,12 @@ export type DeviceKind = DeviceDescription['kind'];
 export const PCI_COMMAND_MEMORY = 0b10;
 
 /**
- * Regions of a GICv2: the CPU interface, which is hardware, and the distributor, which the kernel emulates.
+ * Regions of a GICv2: the CPU interface, which is hardware, and what the kernel emulates for each VM: the distributor,
+ * and GICC_DIR where it is trapped.
  */
 export const GICV = 0;
 export const GICD = 1;
+export const GICC = 2;
 
 /** @throws RangeError that names the device and the regions it has */
 export function regionOf(device: DeviceDescription, index: number): Region {

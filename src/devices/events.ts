@@ -5,6 +5,7 @@
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import type { DeviceDescription } from './description.ts';
+import type { Maintenance } from './gicv2/gich.ts';
 import type { PciChange, PowerState } from './pci/config-space.ts';
 
 /**
@@ -29,6 +30,19 @@ interface AtDevice {
   /** What the access did besides moving a value, in words; null for nothing. */
   readonly effect: string | null;
 }
+
+/** Why a vCPU left the guest or entered it, as far as its list registers are concerned. */
+export type VgicBecause =
+  /** A trap to the hypervisor, and the return from it. */
+  | 'trap'
+  /** KVM_REQ_IRQ_PENDING: an interrupt was queued for it, or moved. */
+  | 'kick'
+  | 'maintenance-interrupt'
+  /** Active bits of SPIs are accessed while no vCPU runs (kvm_arm_halt_guest()). */
+  | 'all-halted'
+  | 'wfi'
+  /** The first KVM_RUN, or the next after the VMM had its say. */
+  | 'vcpu-run';
 
 interface AtConfigSpace {
   readonly device: number;
@@ -89,7 +103,9 @@ export type DeviceEvent =
       readonly address: bigint;
       readonly data: number;
     }
-  /** KVM_IRQ_LINE: an interrupt line of a VM changed; `cpu` is the vCPU in its VM for PPIs, null for SPIs. */
+  /**
+   * kvm_vgic_inject_irq(): an input line of a VM's GIC changed; `cpu` is the vCPU in its VM for PPIs, null for SPIs.
+   */
   | {
       readonly type: 'interrupt-line-changed';
       readonly device: number;
@@ -97,6 +113,44 @@ export type DeviceEvent =
       readonly cpu: number | null;
       readonly intid: number;
       readonly level: boolean;
+    }
+  /**
+   * A vCPU left the guest and its list registers were folded (kvm_vgic_sync_hwstate()), or they were loaded before it
+   * entered (kvm_vgic_flush_hwstate()). `cpu` is its number in its VM.
+   */
+  | {
+      readonly type: 'vgic-synced' | 'vgic-flushed';
+      readonly device: number;
+      readonly vm: number;
+      readonly cpu: number;
+      readonly because: VgicBecause;
+    }
+  /** GICH_MISR: hardware asks for the hypervisor, which takes the vCPU out of the guest. */
+  | {
+      readonly type: 'maintenance-interrupt';
+      readonly device: number;
+      readonly vm: number;
+      readonly cpu: number;
+      readonly causes: readonly Maintenance[];
+    }
+  /** The device itself changed a register: a frame arrived, a command ended. */
+  | {
+      readonly type: 'device-updated';
+      readonly device: number;
+      readonly region: number;
+      readonly register: string;
+      readonly value: bigint;
+    }
+  /**
+   * An interrupt output of a device: a wire that went high or low, or a message (MSI), which has no level. Who hears it
+   * is the host's business: KVM_IRQFD and VFIO_DEVICE_SET_IRQS, or the VMM.
+   */
+  | {
+      readonly type: 'device-interrupt';
+      readonly device: number;
+      /** As the device names it: `INTA`, `irq0`, `MSI-X 3`. */
+      readonly line: string;
+      readonly level: boolean | null;
     }
   /** A register or a byte range of a region was read; `value` is what the device gave, little-endian. */
   | (AtDevice & { readonly type: 'device-read'; readonly value: bigint })

@@ -3,9 +3,11 @@
 
 import { PCI_COMMAND_MEMORY } from './description.ts';
 import type { DeviceEvent } from './events.ts';
-import { afterGicRead, afterGicWrite } from './gicv2/device.ts';
-import type { Vgic } from './gicv2/vgic.ts';
-import { initialVgic, withLine } from './gicv2/vgic.ts';
+import { injectIrq } from './gicv2/ap-list.ts';
+import { afterGicAccess } from './gicv2/device.ts';
+import { flushHwstate, syncHwstate } from './gicv2/hwstate.ts';
+import type { Vgic, VgicTraits } from './gicv2/vgic.ts';
+import { initialVgic } from './gicv2/vgic.ts';
 import type { PciChange } from './pci/config-space.ts';
 import {
   changedFunction,
@@ -17,7 +19,6 @@ import {
 } from './pci/config-space.ts';
 import { capabilityOf } from './pci/function.ts';
 import { evolveMsix } from './pci/msix.ts';
-import { piecesOf } from './pieces.ts';
 import { afterRead, afterWrite } from './plain-region.ts';
 import type { DeviceState } from './state.ts';
 import { initialRegions } from './state.ts';
@@ -25,7 +26,12 @@ import { initialRegions } from './state.ts';
 /** Besides its own events: a VM got a GICv2 with so many vCPUs. */
 export type DeviceInput =
   | DeviceEvent
-  | { readonly type: 'vgic-initialised'; readonly vm: number; readonly vcpus: number };
+  | {
+      readonly type: 'vgic-initialised';
+      readonly vm: number;
+      readonly vcpus: number;
+      readonly traits: VgicTraits;
+    };
 
 export function evolveDevice(device: DeviceState, event: DeviceInput): void {
   switch (event.type) {
@@ -48,11 +54,25 @@ export function evolveDevice(device: DeviceState, event: DeviceInput): void {
       return;
     }
     case 'vgic-initialised':
-      device.vgics[event.vm] = initialVgic(event.vcpus);
+      device.vgics[event.vm] = initialVgic(event.vcpus, event.traits);
       return;
     case 'interrupt-line-changed':
-      changeVgic(device, event.vm, (vgic) => withLine(vgic, event.intid, event.cpu ?? 0, event.level));
+      changeVgic(device, event.vm, (vgic) => injectIrq(vgic, event.cpu ?? 0, event.intid, event.level));
       return;
+    case 'vgic-synced':
+      changeVgic(device, event.vm, (vgic) => syncHwstate(vgic, event.cpu));
+      return;
+    case 'vgic-flushed':
+      changeVgic(device, event.vm, (vgic) => flushHwstate(vgic, event.cpu));
+      return;
+    case 'device-interrupt':
+      device.lines = { ...device.lines, [event.line]: event.level === true };
+      return;
+    case 'device-updated': {
+      const region = device.regions[event.region];
+      if (region !== undefined) region.registers[event.register] = event.value;
+      return;
+    }
     case 'device-read':
     case 'device-written':
       accessed(device, event);
@@ -93,13 +113,7 @@ function accessed(device: DeviceState, event: AccessEvent): void {
   const state = device.regions[event.region];
   if (region === undefined || state === undefined) return;
   if (device.description.kind === 'gicv2') {
-    const register = piecesOf(region, event.offset, event.size)[0]?.register ?? null;
-    const piece = { offset: event.offset, size: event.size, register };
-    changeVgic(device, event.by.vm, (vgic) =>
-      event.type === 'device-read'
-        ? afterGicRead(vgic, event.by.index, piece)
-        : afterGicWrite(vgic, event.by.index, piece, event.bytes),
-    );
+    changeVgic(device, event.by.vm, (vgic) => afterGicAccess(device.description, vgic, event));
     return;
   }
   const register = region.registers.find(({ name }) => name === event.register) ?? null;

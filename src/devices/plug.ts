@@ -11,8 +11,10 @@ import type {
   Region,
   VfioPciDescription,
 } from './description.ts';
-import { GICD, GICV, PCI_COMMAND_MEMORY } from './description.ts';
-import { GICD_REGISTERS, GICD_SIZE, GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
+import { GICC, GICD, GICV, PCI_COMMAND_MEMORY } from './description.ts';
+import { GICC_REGISTERS, GICD_REGISTERS, GICD_SIZE, GICV_REGISTERS, GICV_SIZE } from './gicv2/registers.ts';
+import type { InterruptInput } from './interrupt-wires.ts';
+import { wiresFrom } from './interrupt-wires.ts';
 import type { PciFunction, PciFunctionInput } from './pci/function.ts';
 import { capabilityOf, pciFunction } from './pci/function.ts';
 import { msixRegisters } from './pci/msix.ts';
@@ -60,17 +62,26 @@ export interface BarInput extends RegionInput {
 
 export interface VfioPciInput extends PciFunctionInput {
   readonly bars: readonly BarInput[];
+  /** INTx of the function; messages (MSI) have no wire. */
+  readonly interrupts?: readonly InterruptInput[];
   /** Command register when plugged, 16 bits; memory decoding is on unless given. */
   readonly command?: number;
 }
 
 export interface RegionsInput {
   readonly regions: readonly RegionInput[];
+  readonly interrupts?: readonly InterruptInput[];
+}
+
+export interface EmulatedInput extends Omit<RegionInput, 'pa' | 'cacheable'> {
+  readonly interrupts?: readonly InterruptInput[];
 }
 
 export interface Gicv2Input {
   /** Host physical address of GICV; the default is that of QEMU's virt machine. */
   readonly pa?: number;
+  /** List registers of GICH, 1 to 64; 4 unless given, as a GIC-400 has. */
+  readonly listRegisters?: number;
 }
 
 const LAST_BAR = 5;
@@ -103,7 +114,8 @@ export function vfioPci(name: string, input: VfioPciInput): VfioPciDescription {
     new Map(memory.map(({ region: { index, size } }) => [index, size])),
   );
   const regions = bars.map((bar) => withMsix(name, withWidth(name, bar, bars), bar.registers, described));
-  return { kind: 'vfio-pci', name, regions, command, function: described };
+  const wires = wiresFrom(name, input.interrupts, regions);
+  return { kind: 'vfio-pci', name, regions, command, function: described, ...wires };
 }
 
 /** The registers of the MSI-X table and its pending bits stand among those of their BAR. */
@@ -173,12 +185,12 @@ function withWidth(name: string, { region, bits }: Bar, bars: readonly Bar[]): R
 
 /** A platform device assigned through vfio-platform. @throws RangeError for bad regions */
 export function vfioPlatform(name: string, input: RegionsInput): PlainPfnmapDescription {
-  return plain('vfio-platform', name, input.regions);
+  return plain('vfio-platform', name, input);
 }
 
 /** Device memory that a VMM maps through /dev/mem. @throws RangeError for bad regions */
 export function devMem(name: string, input: RegionsInput): PlainPfnmapDescription {
-  return plain('devmem', name, input.regions);
+  return plain('devmem', name, input);
 }
 
 /**
@@ -186,37 +198,47 @@ export function devMem(name: string, input: RegionsInput): PlainPfnmapDescriptio
  * @throws RangeError for bad regions
  */
 export function sysfsPci(name: string, input: RegionsInput): PlainPfnmapDescription {
-  return plain('sysfs', name, input.regions);
+  return plain('sysfs', name, input);
 }
 
 function plain(
   kind: PlainPfnmapDescription['kind'],
   name: string,
-  inputs: readonly RegionInput[],
+  { regions: inputs, interrupts }: RegionsInput,
 ): PlainPfnmapDescription {
   checkName(name);
   const regions = inputs.map((input, index) => regionFrom(name, { name: `reg${index}`, ...input }, index));
   checkRegions(name, regions);
-  return { kind, name, regions };
+  return { kind, name, regions, ...wiresFrom(name, interrupts, regions) };
 }
 
-/** The host's GICv2 with its GICV frame. @throws RangeError for an address that is no multiple of 4 */
+/**
+ * The host's GICv2 with its GICV frame. A frame that starts off a page of the host is trapped by KVM.
+ * @throws RangeError for an address that is no multiple of 4, and for a number of list registers that no GICH has
+ */
 export function gicv2(name = 'gic', input: Gicv2Input = {}): Gicv2Description {
   checkName(name);
+  const { listRegisters = 4 } = input;
+  if (!Number.isInteger(listRegisters) || listRegisters < 1 || listRegisters > 64) {
+    throw new RangeError(`device '${name}': ${listRegisters} list registers; a GICH has 1 to 64`);
+  }
   const at = input.pa ?? VIRT_GICV;
   if (at % 4 !== 0) throw new RangeError(`device '${name}': GICV at ${at} has to start at a multiple of 4`);
   const gicv = { name: 'GICV', size: GICV_SIZE, pa: at, registers: GICV_REGISTERS };
   const gicd = { name: 'GICD', size: GICD_SIZE, registers: GICD_REGISTERS };
-  return { kind: 'gicv2', name, regions: [regionFrom(name, gicv, GICV), regionFrom(name, gicd, GICD)] };
+  const gicc = { name: 'GICC', size: GICV_SIZE, registers: GICC_REGISTERS };
+  const regions = [regionFrom(name, gicv, GICV), regionFrom(name, gicd, GICD), regionFrom(name, gicc, GICC)];
+  return { kind: 'gicv2', name, regions, listRegisters };
 }
 
 /**
  * A device that the VMM emulates; a scenario opens windows of VMs to it.
  * @throws RangeError for bad registers
  */
-export function emulated(name: string, input: Omit<RegionInput, 'pa' | 'cacheable'>): EmulatedDescription {
+export function emulated(name: string, input: EmulatedInput): EmulatedDescription {
   checkName(name);
-  return { kind: 'emulated', name, regions: [regionFrom(name, { name: 'window', ...input }, 0)] };
+  const regions = [regionFrom(name, { name: 'window', ...input }, 0)];
+  return { kind: 'emulated', name, regions, ...wiresFrom(name, input.interrupts, regions) };
 }
 
 function regionFrom(device: string, input: RegionInput & { readonly name: string }, index: number): Region {

@@ -33,6 +33,8 @@ export interface DeviceState {
   /** By the region's number. */
   regions: Record<number, RegionState>;
   windows: readonly MmioWindow[];
+  /** Interrupt wires by name: whether each is high; one that never changed is low. */
+  lines: Readonly<Record<string, boolean>>;
   /** GICv2: the distributor and CPU interfaces of each VM, by the VM's number. */
   vgics: Record<number, Vgic>;
 }
@@ -45,6 +47,7 @@ export function initialDevice(description: DeviceDescription): DeviceState {
     pci: isVfioPci ? INITIAL_PCI : null,
     regions: initialRegions(description),
     windows: [],
+    lines: {},
     vgics: {},
   };
 }

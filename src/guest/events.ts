@@ -167,4 +167,11 @@ export type GuestEvent =
   /** The bus answered a request with an error instead of data; `access` is null for a posted write. */
   | (OfVcpu & { readonly type: 'bus-error-reported'; readonly access: number | null })
   | (OfVcpu & { readonly type: 'barrier-executed'; readonly barrier: Barrier })
+  /** PSTATE.I and PSTATE.F as the guest sets them. */
+  | (OfVcpu & { readonly type: 'interrupts-masked'; readonly masked: boolean })
+  /** The vCPU takes an IRQ or FIQ to EL1: its handler runs, with both masked, until its exception return. */
+  | (OfVcpu & { readonly type: 'interrupt-taken'; readonly exception: 'irq' | 'fiq' })
+  | (OfVcpu & { readonly type: 'exception-returned' })
+  /** WFI: the vCPU goes on once an interrupt is pending, masked or not. */
+  | (OfVcpu & { readonly type: 'wfi-executed' })
   | (OfVcpu & { readonly type: 'program-ended' });

@@ -57,6 +57,7 @@ export function initialVcpu(event: GuestEvent & { type: 'vcpu-created' }): VcpuS
     waiting: null,
     storeBuffer: EMPTY_STORE_BUFFER,
     heldReads: [],
+    interruptsMasked: true,
   };
 }
 
@@ -117,6 +118,15 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
     case 'sea-exited':
     case 'serror-injected':
       ended(vcpu);
+      return;
+    case 'interrupts-masked':
+      vcpu.interruptsMasked = event.masked;
+      return;
+    case 'interrupt-taken':
+      vcpu.interruptsMasked = true;
+      return;
+    case 'exception-returned':
+      vcpu.interruptsMasked = false;
       return;
     default:
       evolveStoreBuffer(vcpu, event);

@@ -2,6 +2,7 @@
 
 import type { Access } from '../arch/access.ts';
 import type { Barrier } from './events.ts';
+import type { GuestProgram } from './program.ts';
 import type { Stage1Tables } from './stage1-regime.ts';
 
 /** An exception that the guest takes at EL1 instead of the access. */
@@ -29,7 +30,18 @@ export type GuestOp =
   | { readonly kind: 'barrier'; readonly barrier: Barrier }
   /** SCTLR_EL1.M changes, or TTBR0_EL1 with TCR_EL1 and MAIR_EL1; null where no tables of the guest are walked. */
   | { readonly kind: 'stage-1'; readonly on: boolean; readonly tables: Stage1Tables | null }
+  /** VBAR_EL1: what runs when an interrupt is taken. */
+  | { readonly kind: 'vectors'; readonly vectors: Vectors }
+  /** MSR DAIFSet or DAIFClr, bits I and F. */
+  | { readonly kind: 'mask'; readonly masked: boolean }
+  | { readonly kind: 'wfi' }
   | { readonly kind: 'raise' | 'await'; readonly signal: string };
+
+/** Handlers of interrupts; each runs to its end with interrupts masked. */
+export interface Vectors {
+  readonly irq?: GuestProgram;
+  readonly fiq?: GuestProgram;
+}
 
 /** A run of operations inside a program: `yield*` it. */
 export type Steps<Result> = Generator<GuestOp, Result, OpResult>;

@@ -9,7 +9,7 @@ import type { Stage1 } from './issue.ts';
 import { issue } from './issue.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
 import { createVaSpace, normalWriteBack, physicalMapping, walkedAddress } from './mapping.ts';
-import type { GuestOp, OpResult, Steps } from './operations.ts';
+import type { GuestOp, OpResult, Steps, Vectors } from './operations.ts';
 import type { TablePlan } from './table-plan.ts';
 
 export type GuestProgram = (cpu: Cpu) => Steps<void>;
@@ -74,6 +74,13 @@ export interface Cpu {
   /** DGH, FEAT_DGH: a hint against further gathering. */
   dgh(): Steps<OpResult>;
   isb(): Steps<OpResult>;
+  /** What runs in place of the program when an interrupt is taken; interrupts have to be unmasked for that. */
+  vectors(vectors: Vectors): Steps<OpResult>;
+  /** PSTATE.I and PSTATE.F; both are set at first. */
+  maskInterrupts(): Steps<OpResult>;
+  unmaskInterrupts(): Steps<OpResult>;
+  /** WFI: goes on once an interrupt is pending for this vCPU, masked or not. */
+  wfi(): Steps<OpResult>;
   /** Tells everyone who waits for the signal to go on. */
   raise(signal: Signal): Steps<OpResult>;
   /** Goes on once the signal is raised. */
@@ -130,6 +137,10 @@ export function createCpu(index: number, ram: Mappable, mapAs: Stage1Attribute |
     dsb: barrier('DSB'),
     dgh: barrier('DGH'),
     isb: barrier('ISB'),
+    vectors: (vectors) => one({ kind: 'vectors', vectors }),
+    maskInterrupts: () => one({ kind: 'mask', masked: true }),
+    unmaskInterrupts: () => one({ kind: 'mask', masked: false }),
+    wfi: () => one({ kind: 'wfi' }),
     raise: ({ signal }) => one({ kind: 'raise', signal }),
     await: ({ signal }) => one({ kind: 'await', signal }),
   };

@@ -38,4 +38,6 @@ export interface VcpuState {
   storeBuffer: StoreBuffer;
   /** Oldest first; empty for a typical processor. */
   heldReads: readonly HeldRead[];
+  /** PSTATE.I and PSTATE.F: set at reset, and while a handler runs. */
+  interruptsMasked: boolean;
 }

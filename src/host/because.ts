@@ -10,10 +10,6 @@ export const BECAUSE = {
   'kernel-before-normal-nc': 'this kernel maps every page that is not RAM as Device-nGnRE',
   'gicv-is-a-shared-peripheral': 'GICV is mapped by the kernel itself, always Device-nGnRE',
   'what-if-gicv-normal-nc': 'what no kernel does, supposed here: GICV is mapped Normal-NC',
-  'gicv-emulated-by-hyp':
-    'GICV is no whole page of the host: the hypervisor performs the access (vgic_v2_cpuif_trap)',
-  'gicv-access-is-no-word':
-    'the hypervisor performs aligned words of GICV only: the access is skipped, an SError follows',
   'guest-memfd': 'the page comes from guest_memfd: Normal, one page at a time',
   'cacheable-pfnmap': 'a cacheable PFNMAP mapping on a host with FWB and DIC: Normal',
   'erratum-nc-to-ngnre': 'the NC to nGnRE erratum workaround ignores VM_ALLOW_ANY_UNCACHED',
@@ -43,6 +39,11 @@ export const BECAUSE = {
   'no-slot': 'no memslot covers the IPA',
   'readonly-slot': 'the memslot is KVM_MEM_READONLY',
   'in-kernel-device': 'a device on the in-kernel MMIO bus covers the IPA',
+  ioeventfd: 'the store matches an ioeventfd: it signals, and user space is not entered',
+  'gicv-not-page-aligned':
+    'GICV starts or ends off a host page: the hypervisor makes each access (vgic_v2_cpuif_trap)',
+  'gicv-trap-is-32-bit':
+    'a trapped GICV takes aligned 32-bit accesses only: it is skipped, an SError follows',
   'no-valid-syndrome': 'ESR_EL2.ISV is 0: nothing says what to emulate',
   'cache-maintenance-without-slot': 'cache maintenance where no memslot is is skipped',
   'no-vma': 'no VMA covers the hva of the slot',

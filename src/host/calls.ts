@@ -47,6 +47,9 @@ export type VmmCall =
       readonly guestMemfd?: true;
     }
   | { readonly kind: 'create-vgic'; readonly vgic: Vgic }
+  | { readonly kind: 'ioeventfd'; readonly ioeventfd: Ioeventfd }
+  /** KVM_IRQFD and VFIO_DEVICE_SET_IRQS; for `irq-line` the VMM's own wiring. */
+  | { readonly kind: 'irqfd'; readonly irqfd: Irqfd }
   | { readonly kind: 'enable-cap'; readonly cap: string; readonly argument: number }
   /** VFIO pins every page of the range for DMA. */
   | { readonly kind: 'dma-map'; readonly hva: Hva; readonly size: number }
@@ -62,3 +65,26 @@ export type VmmCall =
 export type Vgic =
   | { readonly version: 2; readonly gicd: Ipa; readonly gicc: Ipa }
   | { readonly version: 3; readonly gicd: Ipa; readonly gicr: Ipa };
+
+/** KVM_IOEVENTFD: where a store signals which eventfd. */
+export interface Ioeventfd {
+  /** Name of the eventfd; several addresses may share one. */
+  readonly eventfd: string;
+  readonly gpa: Ipa;
+  /** Bytes of the store; 0 for any size at this address. */
+  readonly size: 0 | 1 | 2 | 4 | 8;
+  /** Value of the store (KVM_IOEVENTFD_FLAG_DATAMATCH); null for any. */
+  readonly datamatch: bigint | null;
+}
+
+/** One interrupt of a device, and the line of a VM's GIC it drives. */
+export interface Irqfd {
+  /** Number of the device's slice. */
+  readonly device: number;
+  /** The device's name for it. */
+  readonly line: string;
+  /** KVM's number of the line: SPI n of the VM, INTID n + 32. */
+  readonly gsi: number;
+  /** `resample`: a level, which VFIO masks until the guest's end of it; `edge`: a pulse; `irq-line`: KVM_IRQ_LINE. */
+  readonly by: 'resample' | 'edge' | 'irq-line';
+}

@@ -8,7 +8,7 @@ import type { LeafAttributes } from '../arch/descriptor.ts';
 import type { Granule, Level, Stage2Geometry } from '../arch/geometry.ts';
 import type { Stage2Fault } from '../arch/stage2-fault.ts';
 import type { Because } from './because.ts';
-import type { Vgic, VmmCall } from './calls.ts';
+import type { Ioeventfd, Irqfd, Vgic, VmmCall } from './calls.ts';
 import type { HostPte } from './host-memory.ts';
 import type { KernelFeatures } from './kernel-features.ts';
 import type { Memslot, SlotRange } from './memslot.ts';
@@ -113,6 +113,14 @@ export type HostEvent =
   | (OfVm & { readonly type: 'memslot-deleted'; readonly slot: number; readonly unmapped: SlotRange })
   | (OfVm & { readonly type: 'vgic-created'; readonly vgic: Vgic })
   | (OfVm & { readonly type: 'vgic-resources-mapped' })
+  | (OfVm & { readonly type: 'ioeventfd-assigned'; readonly ioeventfd: Ioeventfd })
+  | (OfVm & { readonly type: 'irqfd-assigned'; readonly irqfd: Irqfd })
+  /** Its counter rises by one; a read takes it to zero. */
+  | (OfVm & { readonly type: 'eventfd-signalled' | 'eventfd-read'; readonly eventfd: string })
+  /** kvm_notify_acked_irq(): the guest ended a level that somebody wants to know of. */
+  | (OfVm & { readonly type: 'irq-acked'; readonly gsi: number })
+  /** VFIO holds a level back between its eventfds of trigger and unmask. */
+  | (OfVm & { readonly type: 'vfio-irq-masked' | 'vfio-irq-unmasked'; readonly gsi: number })
   | (OfVm & { readonly type: 'capability-enabled'; readonly cap: string; readonly argument: number })
   | (OfVm & {
       readonly type: 'stage2-write-protected';
@@ -190,6 +198,14 @@ export type HostEvent =
     })
   | (OfVcpu & {
       readonly type: 'mmio-exited' | 'mmio-handled';
+      readonly gpa: Ipa;
+      readonly size: number;
+      readonly write: boolean;
+      readonly because: Because;
+    })
+  /** The hypervisor's own code makes the access to GICV; there is no exit to the kernel. */
+  | (OfVcpu & {
+      readonly type: 'gicv-trapped';
       readonly gpa: Ipa;
       readonly size: number;
       readonly write: boolean;

@@ -10,6 +10,7 @@ import { emptyHostMemory, setHostPages } from './host-memory.ts';
 import type { Memslot, SlotRange } from './memslot.ts';
 import type { HostState, VmState } from './state.ts';
 import { mergeVmas, replaceVmas } from './vma.ts';
+import { evolveWiring } from './wiring.ts';
 
 /** Physical memory from which a VM's pages come: 64 GiB apart, so that two VMs never share a page. */
 const VM_ARENA = 2 ** 36;
@@ -37,6 +38,10 @@ export function initialVm(host: HostState, event: HostEvent & { type: 'vm-create
     inFlight: [],
     vgic: null,
     vgicMapped: false,
+    ioeventfds: [],
+    irqfds: [],
+    maskedIrqs: [],
+    eventfds: {},
     capabilities: event.capabilities,
     vcpus: event.vcpus,
     nextPage: (RAM_BASE + event.vm * VM_ARENA) as Pa,
@@ -95,6 +100,14 @@ export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void 
       return;
     case 'capability-enabled':
       vm.capabilities = { ...vm.capabilities, [event.cap]: event.argument };
+      return;
+    case 'ioeventfd-assigned':
+    case 'irqfd-assigned':
+    case 'eventfd-signalled':
+    case 'eventfd-read':
+    case 'vfio-irq-masked':
+    case 'vfio-irq-unmasked':
+      evolveWiring(vm, event);
       return;
     case 'memslot-set':
       settleFaults(vm, event.slot.slot);

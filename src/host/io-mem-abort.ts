@@ -3,9 +3,10 @@
 
 import type { Ipa } from '../arch/addresses.ts';
 import type { Because } from './because.ts';
+import { ioeventfdAt } from './eventfd.ts';
 import type { FaultInput } from './events.ts';
 import type { Work } from './work.ts';
-import { emit } from './work.ts';
+import { conclude, emit } from './work.ts';
 
 const ENOSYS = 38;
 
@@ -14,6 +15,8 @@ const NISV_CAPABILITY = 'KVM_CAP_ARM_NISV_TO_USER';
 
 /** In-kernel windows of the emulated interrupt controller, in bytes (GICv2: 4K; GICv3: 64K and 128K a vCPU). */
 const GICV2_DIST_SIZE = 0x1000;
+/** Registered for GICC_DIR from 6.19 on; its first page is mapped, so that only the second faults. */
+const GICV2_CPU_SIZE = 0x2000;
 const GICV3_DIST_SIZE = 0x10000;
 const GICV3_REDIST_SIZE = 0x20000;
 
@@ -26,6 +29,15 @@ export function ioMemAbort(work: Work, input: FaultInput, because: Because): voi
   }
   const size = 2 ** access.syndrome.sas;
   const write = access.syndrome.wnr;
+  const signalled = write ? ioeventfdAt(work.vm.ioeventfds, gpa, size, access.value ?? null) : undefined;
+  if (signalled !== undefined) {
+    conclude(
+      work,
+      { type: 'eventfd-signalled', vm: work.id, eventfd: signalled.eventfd },
+      { type: 'mmio-handled', vm: work.id, vcpu, gpa, size, write, because: 'ioeventfd' },
+    );
+    return;
+  }
   const inKernel = because === 'no-slot' && onKernelBus(work, gpa, size);
   emit(work, {
     type: inKernel ? 'mmio-handled' : 'mmio-exited',
@@ -54,7 +66,10 @@ function onKernelBus(work: Work, gpa: number, size: number): boolean {
   if (vgic === null || !vgicMapped) return false;
   const windows =
     vgic.version === 2
-      ? [{ base: vgic.gicd, size: GICV2_DIST_SIZE }]
+      ? [
+          { base: vgic.gicd, size: GICV2_DIST_SIZE },
+          ...(work.host.features.gicvDirTrap ? [{ base: vgic.gicc, size: GICV2_CPU_SIZE }] : []),
+        ]
       : [
           { base: vgic.gicd, size: GICV3_DIST_SIZE },
           { base: vgic.gicr, size: GICV3_REDIST_SIZE * vcpus },

@@ -62,6 +62,14 @@ export interface KernelFeatures {
   readonly erratumNcToNgnre: boolean;
   /** GICC_DIR is trapped, so that GICV is mapped with 4 KiB only. Linux 6.19, 2608563b466b. */
   readonly gicvDirTrap: boolean;
+  /** GICD_IIDR.Revision of a new vGIC is 3 (KVM_VGIC_IMP_REV_LATEST), not 2. Linux 5.19, 49a1a2c70a7f. */
+  readonly vgicRevision3: boolean;
+  /**
+   * What of a vGIC's interrupts goes first into too few list registers. `active`: what is active, then what is
+   * pending by priority; the rest waits for the underflow interrupt. `pending`: what is pending and not active;
+   * ends of interrupts outside the list registers are counted. Linux 6.19, with the trap of GICC_DIR.
+   */
+  readonly vgicLrFirst: 'active' | 'pending';
   /**
    * A what-if that no kernel has: GICV is mapped Normal-NC, as the 6.9 change would have done without its exception
    * for GICv2 (cover letter v9, 24 February 2024).

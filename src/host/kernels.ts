@@ -34,6 +34,8 @@ const linux61: KernelFeatures = {
   protectedTableWalk: true,
   erratumNcToNgnre: false,
   gicvDirTrap: false,
+  vgicRevision3: true,
+  vgicLrFirst: 'active',
   gicvNormalNc: false,
   injectsUnsupportedAtomic: false,
   ipaSizeInjection: true,
@@ -46,6 +48,7 @@ const linux515: KernelFeatures = {
   injectedEsrSignExtended: false,
   s1ptwAlwaysWrites: true,
   ipaSizeInjection: false,
+  vgicRevision3: false,
 };
 
 const linux66: KernelFeatures = {
@@ -76,7 +79,13 @@ const linux613: KernelFeatures = { ...linux612, deviceBlocks: 'vma' };
 
 const linux617: KernelFeatures = { ...linux613, cacheablePfnmap: true };
 
-const linux619: KernelFeatures = { ...linux617, guestMemfd: true, seaExit: true, gicvDirTrap: true };
+const linux619: KernelFeatures = {
+  ...linux617,
+  guestMemfd: true,
+  seaExit: true,
+  gicvDirTrap: true,
+  vgicLrFirst: 'pending',
+};
 
 const linux70: KernelFeatures = { ...linux619, injectsUnsupportedAtomic: true };
 

@@ -6,7 +6,7 @@ import type { CpuFeatures } from '../arch/cpu.ts';
 import type { Stage2Leaf } from '../arch/descriptor.ts';
 import type { Granule, Stage2Geometry } from '../arch/geometry.ts';
 import type { TranslationTable } from '../arch/translation-table.ts';
-import type { Vgic } from './calls.ts';
+import type { Ioeventfd, Irqfd, Vgic } from './calls.ts';
 import type { PcieErrors } from './events.ts';
 import type { HostMemory } from './host-memory.ts';
 import type { KernelFeatures } from './kernel-features.ts';
@@ -54,6 +54,12 @@ export interface VmState {
   vgic: Vgic | null;
   /** kvm_vgic_map_resources() ran: the first KVM_RUN maps GICV and registers the in-kernel MMIO windows. */
   vgicMapped: boolean;
+  ioeventfds: readonly Ioeventfd[];
+  irqfds: readonly Irqfd[];
+  /** GSIs of levels that VFIO holds back until the guest has ended them. */
+  maskedIrqs: readonly number[];
+  /** Counters of eventfds that were ever signalled. */
+  eventfds: Readonly<Record<string, number>>;
   /** Enabled capabilities: name to argument. */
   capabilities: Readonly<Record<string, number>>;
   vcpus: number;

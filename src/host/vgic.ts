@@ -7,7 +7,7 @@ import type { FaultInput } from './events.ts';
 import { leafAttributes } from './leaf.ts';
 import { breakBeforeMake } from './map.ts';
 import type { Work } from './work.ts';
-import { emit } from './work.ts';
+import { conclude, emit } from './work.ts';
 
 /** The CPU interface page that stays when GICC_DIR, in the next page, is trapped. */
 const CPU_INTERFACE_PAGE = 0x1000;
@@ -23,19 +23,22 @@ const EEXIST = 17;
 const GICV2_ALIGNMENT = 0x1000;
 const GICV3_ALIGNMENT = 0x10000;
 const GICV2_CPU_SIZE = 0x2000;
-
-/** HPFAR_EL2.FIPA counts units of 4 KiB. */
+/** VGIC_V2_MAX_CPUS: bits of ITARGETSR. */
+const GICV2_MAX_VCPUS = 8;
+/** HPFAR_EL2.FIPA counts units of 4 KiB; the rest of the address is FAR_EL2's. */
 const FIPA_UNIT = 4096;
+/** A GIC takes words. */
 const WORD = 4;
-const WORD_SAS = 2;
 
 /**
  * KVM_CREATE_DEVICE and KVM_DEV_ARM_VGIC_GRP_ADDR.
  * @returns 0; EEXIST for a second one, EINVAL for an address that is not aligned, E2BIG for one beyond the VM's IPAs
+ * and for a GICv2 with more than 8 vCPUs
  */
 export function createVgic(work: Work, vgic: Vgic): number {
   if (work.vm.vgic !== null) return EEXIST;
   const v2 = vgic.version === 2;
+  if (v2 && work.vm.vcpus > GICV2_MAX_VCPUS) return E2BIG;
   const alignment = v2 ? GICV2_ALIGNMENT : GICV3_ALIGNMENT;
   const frames = v2
     ? [
@@ -52,39 +55,40 @@ export function createVgic(work: Work, vgic: Vgic): number {
   return 0;
 }
 
+/** vgic_v2_cpuif_trap: a GICV frame that starts or ends off a page of the host is not mapped but trapped. */
+function trapsGicv({ host, vm }: Work): boolean {
+  if (host.gicv === null || vm.vgic?.version !== 2) return false;
+  const { granule } = vm.geometry;
+  return host.gicv.pa % granule !== 0 || host.gicv.size % granule !== 0;
+}
+
+/**
+ * __vgic_v2_perform_cpuif_access(): the hypervisor's code makes a trapped access to GICV itself, and the guest goes on
+ * without an exit to the kernel. What has no syndrome goes the usual way (fixup_guest_exit()).
+ * @returns whether the fault was one of these
+ */
+export function performCpuifAccess(work: Work, { vcpu, access, fault }: FaultInput): boolean {
+  const { vgic, vgicMapped } = work.vm;
+  if (vgic?.version !== 2 || !vgicMapped || !trapsGicv(work)) return false;
+  if (fault.status.kind !== 'translation' || access.syndrome?.isv !== true) return false;
+  const gpa = (fault.ipa + (fault.far % FIPA_UNIT)) as Ipa;
+  if (gpa < vgic.gicc || gpa >= vgic.gicc + GICV2_CPU_SIZE) return false;
+  const size = 2 ** access.syndrome.sas;
+  const at = { vm: work.id, vcpu };
+  if (size !== WORD || gpa % WORD !== 0) {
+    conclude(work, { type: 'serror-injected', ...at, because: 'gicv-trap-is-32-bit' });
+    return true;
+  }
+  const because = 'gicv-not-page-aligned';
+  conclude(work, { type: 'gicv-trapped', ...at, gpa, size, write: access.syndrome.wnr, because });
+  return true;
+}
+
 export function mapVgicResources(work: Work): void {
   if (work.vm.vgicMapped) return;
   emit(work, { type: 'vgic-resources-mapped', vm: work.id });
   if (work.vm.vgic?.version === 2 && work.host.gicv !== null)
     mapGicv(work, work.vm.vgic.gicc, work.host.gicv);
-}
-
-/** vgic_v2_cpuif_trap: a GICV frame that is no whole pages is emulated by the hypervisor instead of mapped. */
-const trapsCpuInterface = (gicv: { readonly pa: Pa; readonly size: number }, granule: number): boolean =>
-  gicv.pa % granule !== 0 || gicv.size % granule !== 0;
-
-/**
- * __vgic_v2_perform_cpuif_access() on the way out of the guest: one aligned word is performed on the real GICV, any
- * other access is stepped over and becomes an SError.
- * @returns whether the fault ends here
- */
-export function performCpuifAccess(work: Work, input: FaultInput): boolean {
-  const { vgic, vgicMapped, geometry } = work.vm;
-  const { gicv } = work.host;
-  const { access, fault, vcpu } = input;
-  if (vgic?.version !== 2 || !vgicMapped || gicv === null || !trapsCpuInterface(gicv, geometry.granule))
-    return false;
-  const gpa = (fault.ipa + (fault.far % FIPA_UNIT)) as Ipa;
-  if (gpa < vgic.gicc || gpa >= vgic.gicc + GICV2_CPU_SIZE) return false;
-  if (fault.status.kind !== 'translation' || access.syndrome?.isv !== true) return false;
-  const { wnr: write, sas } = access.syndrome;
-  if (sas !== WORD_SAS || gpa % WORD !== 0) {
-    emit(work, { type: 'serror-injected', vm: work.id, vcpu, because: 'gicv-access-is-no-word' });
-    return true;
-  }
-  const because = 'gicv-emulated-by-hyp';
-  emit(work, { type: 'mmio-handled', vm: work.id, vcpu, gpa, size: WORD, write, because });
-  return true;
 }
 
 /**
@@ -93,7 +97,7 @@ export function performCpuifAccess(work: Work, input: FaultInput): boolean {
  */
 function mapGicv(work: Work, gicc: Ipa, gicv: { readonly pa: Pa; readonly size: number }): void {
   const { granule } = work.vm.geometry;
-  if (trapsCpuInterface(gicv, granule)) return;
+  if (trapsGicv(work)) return;
   const size = work.host.features.gicvDirTrap ? CPU_INTERFACE_PAGE : GICV2_CPU_SIZE;
   // With larger pages the guest's frame may start inside one: the whole page is mapped, from its start.
   const first = alignDown(gicc, granule);

@@ -9,6 +9,8 @@ import { setMemslot } from './calls/memslot.ts';
 import { mmap, munmap } from './calls/mmap.ts';
 import { mprotect } from './calls/mprotect.ts';
 import type { VmmCall } from './calls.ts';
+import { assignIoeventfd } from './eventfd.ts';
+import { assignIrqfd } from './irqfd.ts';
 import { touch } from './mm-fault.ts';
 import { createVgic } from './vgic.ts';
 import type { Work } from './work.ts';
@@ -49,6 +51,10 @@ function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>):
       return clearDirtyLog(work, call);
     case 'create-vgic':
       return createVgic(work, call.vgic);
+    case 'ioeventfd':
+      return assignIoeventfd(work, call.ioeventfd);
+    case 'irqfd':
+      return assignIrqfd(work, call.irqfd);
     case 'enable-cap':
       return enableCap(work, call.cap, call.argument);
     case 'host-read':

@@ -2,29 +2,20 @@
 // answers with events. Nobody calls across, and no part knows that the others are there.
 
 import { rangeAt } from '../arch/transaction.ts';
-import type { MmioInput } from '../devices/decide.ts';
-import {
-  decideMmio,
-  decideTransaction,
-  decideVmmConfig,
-  unassignedMmio,
-  unclaimedTransaction,
-  unmodelledMmio,
-} from '../devices/decide.ts';
-import { GICD, GICV } from '../devices/description.ts';
-import type { Requester } from '../devices/events.ts';
+import { decideTransaction, decideVmmConfig, unclaimedTransaction } from '../devices/decide.ts';
 import type { DeviceMemory } from '../devices/memory.ts';
 import { readMemory } from '../devices/memory.ts';
 import { decideMsix, decideUnmasked } from '../devices/pci/msix.ts';
 import type { GuestInput } from '../guest/decide.ts';
 import { decideGuest, GUEST_HEARS } from '../guest/decide.ts';
 import type { RamContents } from '../guest/ram.ts';
-import { storedValue } from '../guest/register-value.ts';
 import { decideHost, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
 import type { MachineEvent } from './events.ts';
-import { NO_REGION, windowAt } from './interconnect.ts';
+import { NO_REGION } from './interconnect.ts';
+import { enters, interrupted, kicks, leaves, maintained, waited, wires } from './interrupts.ts';
+import { kernelMmio, requester, trappedGicv, userSpaceMmio } from './mmio.ts';
 import { decidePci } from './pci-change.ts';
 import type { MachineState } from './state.ts';
 import { withDrains } from './translation-drain.ts';
@@ -33,6 +24,7 @@ const DEVICES_HEAR = [
   'transaction-issued',
   'mmio-exited',
   'mmio-handled',
+  'gicv-trapped',
   'vfio-config-accessed',
   'msix-raised',
   'msix-mask-written',
@@ -40,8 +32,31 @@ const DEVICES_HEAR = [
 
 const PCI_HEARS = ['pci-command-written', 'pci-power-written', 'pci-reset-asked', 'pci-change-due'] as const;
 
+/** What moves interrupts besides the exits and entries of vCPUs. */
+const INTERRUPTS_HEAR = [
+  'device-read',
+  'device-written',
+  'device-updated',
+  'device-interrupt',
+  'msix-sent',
+  'interrupt-line-changed',
+  'vgic-synced',
+  'maintenance-interrupt',
+  'wfi-executed',
+] as const;
+
+/** Events after which a vCPU is in the guest again, that the guest itself does not answer. */
+const ENTRIES = ['abort-injected', 'serror-injected', 'nisv-exited'] as const;
+
 /** Events that some part answers. */
-export const HEARD = [...HOST_HEARS, ...GUEST_HEARS, ...DEVICES_HEAR, ...PCI_HEARS] as const;
+export const HEARD = [
+  ...HOST_HEARS,
+  ...GUEST_HEARS,
+  ...DEVICES_HEAR,
+  ...INTERRUPTS_HEAR,
+  ...ENTRIES,
+  ...PCI_HEARS,
+] as const;
 
 /** @param unassigned who answers MMIO exits outside all windows */
 export function decide(
@@ -63,7 +78,6 @@ export function decide(
     case 'msix-raised':
     case 'msix-mask-written':
       return msix(state, event);
-    case 'access-issued':
     case 'access-translated':
     case 'barrier-executed':
     case 'program-ended':
@@ -71,22 +85,26 @@ export function decide(
     case 'stage1-descriptor-read':
     case 'stage1-descriptor-updated':
     case 'stage1-translated':
+    case 'transaction-answered':
+      return guest(state, host, event);
     case 'guest-reentered':
     case 'instruction-skipped':
     case 'run-failed':
+    case 'access-issued':
+      return entered(enters(state, event, 'trap'), guest(state, host, event));
     case 'mmio-answered':
-    case 'transaction-answered':
-      return guest(state, host, event);
+      return entered([...enters(state, event, 'trap'), ...kicks(state, event.vm)], guest(state, host, event));
     case 'vmm-called': {
       const vm = state.vms[event.vm];
       return vm === undefined ? [] : withDrains(state, decideHost(host, vm, event));
     }
     case 'vcpu-run':
-    case 'stage2-faulted':
     case 'stage2-map-begun': {
       const vm = state.vms[event.vm];
       return vm === undefined ? [] : decideHost(host, vm, event);
     }
+    case 'stage2-faulted':
+      return faulted(state, host, event);
     case 'transaction-issued':
       return transaction(state, host, event);
     case 'bus-error-reported':
@@ -95,9 +113,54 @@ export function decide(
       return userSpaceMmio(state, event, unassigned);
     case 'mmio-handled':
       return kernelMmio(state, event);
+    case 'gicv-trapped':
+      return trappedGicv(state, event);
+    case 'abort-injected':
+    case 'serror-injected':
+    case 'nisv-exited':
+      return enters(state, event, 'trap');
+    default:
+      return decideInterrupts(state, event);
+  }
+}
+
+function decideInterrupts(state: MachineState, event: MachineEvent): readonly MachineEvent[] {
+  switch (event.type) {
+    case 'device-read':
+    case 'device-written':
+    case 'device-updated':
+      return wires(state, event.device);
+    case 'device-interrupt':
+      return interrupted(state, event);
+    case 'msix-sent':
+      return interrupted(state, { device: event.device, line: `MSI-X ${event.vector}`, level: null });
+    case 'interrupt-line-changed':
+    case 'vgic-synced':
+      return kicks(state, event.vm);
+    case 'maintenance-interrupt':
+      return maintained(state, event);
+    case 'wfi-executed':
+      return waited(state, event);
     default:
       return [];
   }
+}
+
+/** Most entries load nothing, and most vCPUs have no GIC: then the answer of the guest is all there is. */
+const entered = (
+  loaded: readonly MachineEvent[],
+  answer: readonly MachineEvent[],
+): readonly MachineEvent[] => (loaded.length === 0 ? answer : [...loaded, ...answer]);
+
+type Faulted = Extract<MachineEvent, { readonly type: 'stage2-faulted' }>;
+
+/** The list registers are folded on the way to the host, unless the hypervisor's own code makes the access. */
+function faulted(state: MachineState, host: HostState, event: Faulted): readonly MachineEvent[] {
+  const vm = state.vms[event.vm];
+  if (vm === undefined) return [];
+  const answer = decideHost(host, vm, event);
+  if (answer[0]?.type === 'gicv-trapped') return answer;
+  return entered(leaves(state, event, 'trap'), answer);
 }
 
 function guest(state: MachineState, host: HostState, event: GuestInput): readonly MachineEvent[] {
@@ -148,12 +211,6 @@ function ramContents(ram: DeviceMemory | null): RamContents | null {
   };
 }
 
-const requester = (state: MachineState, { vm, vcpu }: { vm: number; vcpu: number }): Requester => ({
-  vm,
-  vcpu,
-  index: state.vcpus[vcpu]?.index ?? 0,
-});
-
 type Issued = Extract<MachineEvent, { readonly type: 'transaction-issued' }>;
 
 function transaction(state: MachineState, host: HostState, event: Issued): readonly MachineEvent[] {
@@ -186,39 +243,4 @@ function busError(
   }
   if (access !== null) return guest(state, host, event);
   return [{ type: 'serror-injected', vm, vcpu, because: 'asynchronous-abort' }];
-}
-
-type Mmio = Extract<MachineEvent, { readonly type: 'mmio-exited' | 'mmio-handled' }>;
-
-/** The access as KVM decoded it; a store's value is that of the register it read. */
-function mmioInput(state: MachineState, event: Mmio): Omit<MmioInput, 'region' | 'offset'> {
-  const { size, write } = event;
-  const pending = state.vcpus[event.vcpu]?.pending ?? null;
-  const value = write && pending !== null ? storedValue(pending) : null;
-  return { by: requester(state, event), size, write, value };
-}
-
-function userSpaceMmio(
-  state: MachineState,
-  event: Mmio,
-  unassigned: 'vmm' | 'listener',
-): readonly MachineEvent[] {
-  const hit = windowAt(state.devices, event.vm, event.gpa);
-  const device = hit === null ? undefined : state.devices[hit.device];
-  const input = mmioInput(state, event);
-  if (hit !== null && device !== undefined) return decideMmio(device, hit.device, { ...input, ...hit });
-  return unassigned === 'vmm' ? unassignedMmio(input.by, event.write) : [];
-}
-
-/** Distributor and trapped CPU interface of a VM's GICv2; other in-kernel devices are not modelled. */
-function kernelMmio(state: MachineState, event: Mmio): readonly MachineEvent[] {
-  const input = mmioInput(state, event);
-  const vgic = state.vms[event.vm]?.vgic ?? null;
-  const id = state.devices.findIndex((gic) => gic.vgics[event.vm] !== undefined);
-  const device = state.devices[id];
-  if (vgic === null || device === undefined) return unmodelledMmio(input.by);
-  if (event.because === 'gicv-emulated-by-hyp' && vgic.version === 2) {
-    return decideMmio(device, id, { ...input, region: GICV, offset: event.gpa - vgic.gicc });
-  }
-  return decideMmio(device, id, { ...input, region: GICD, offset: event.gpa - vgic.gicd });
 }

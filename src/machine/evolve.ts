@@ -9,7 +9,7 @@ import { initialDevice } from '../devices/state.ts';
 import { evolveVcpu, initialVcpu } from '../guest/evolve.ts';
 import type { VcpuState } from '../guest/state.ts';
 import { evolveHost, evolveVm, initialHost, initialVm } from '../host/evolve.ts';
-import type { VmState } from '../host/state.ts';
+import type { HostState, VmState } from '../host/state.ts';
 import type { MachineEvent } from './events.ts';
 import { withDevice } from './interconnect.ts';
 import type { MachineState } from './state.ts';
@@ -61,6 +61,10 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'msix-raised':
     case 'msix-sent':
     case 'interrupt-line-changed':
+    case 'vgic-synced':
+    case 'vgic-flushed':
+    case 'device-interrupt':
+    case 'device-updated':
     case 'device-read':
     case 'device-written':
       slices.device(event.device, (device) => evolveDevice(device, event));
@@ -84,6 +88,9 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'store-buffered':
     case 'store-lines-drained':
     case 'store-lines-closed':
+    case 'interrupts-masked':
+    case 'interrupt-taken':
+    case 'exception-returned':
       slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
     case 'bus-error-reported':
@@ -107,6 +114,10 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'instruction-skipped':
     case 'mmio-exited':
     case 'mmio-handled':
+    case 'gicv-trapped':
+    case 'maintenance-interrupt':
+    case 'wfi-executed':
+    case 'irq-acked':
       return;
     default:
       slices.vm(event.vm, (vm) => evolveVm(vm, event));
@@ -169,7 +180,7 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
       const vm = state.vms[event.vm];
       if (vm === undefined) return;
       evolveVm(vm, event);
-      for (const device of state.devices) initialiseVgic(device, event.vm, vm);
+      for (const device of state.devices) initialiseVgic(device, event.vm, vm, state.host);
     }
   }
 }
@@ -181,7 +192,7 @@ function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged'
   const { device, description } = event;
   const slice = initialDevice(description);
   state.vms.forEach((vm, id) => {
-    initialiseVgic(slice, id, vm);
+    initialiseVgic(slice, id, vm, state.host);
   });
   state.devices[device] = slice;
   state.interconnect = withDevice(
@@ -193,7 +204,16 @@ function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged'
 }
 
 /** A GICv2 keeps a distributor and CPU interfaces for each VM that has one. */
-function initialiseVgic(device: DeviceState, vm: number, { vgic, vcpus }: VmState): void {
-  if (device.description.kind !== 'gicv2' || vgic?.version !== 2) return;
-  evolveDevice(device, { type: 'vgic-initialised', vm, vcpus });
+function initialiseVgic(
+  device: DeviceState,
+  vm: number,
+  { vgic, vcpus }: VmState,
+  host: HostState | null,
+): void {
+  const { description } = device;
+  if (description.kind !== 'gicv2' || vgic?.version !== 2 || host === null) return;
+  const { vgicRevision3, vgicLrFirst: lrFirst } = host.features;
+  const { listRegisters } = description;
+  const traits = { listRegisters, revision: vgicRevision3 ? 3 : 2, lrFirst };
+  evolveDevice(device, { type: 'vgic-initialised', vm, vcpus, traits });
 }

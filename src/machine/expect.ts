@@ -157,6 +157,25 @@ export const endedAs = (vm: string, index: number, wanted: AccessOutcome): Check
   },
 });
 
+/** INTIDs that a vCPU's own loads of IAR or AIAR acknowledged, in order. */
+export const acknowledged = (vm: string, index: number, intids: readonly number[]): Check => ({
+  what: `${vm} vcpu ${index} acknowledged`,
+  evaluate(run) {
+    const vcpu = vmIn(run, vm)?.vcpus.find((it) => it.index === index);
+    const seen = (vcpu?.interrupts ?? []).filter(({ lost }) => !lost).map(({ intid }) => intid);
+    return { expected: words(intids), actual: words(seen), ok: words(seen) === words(intids) };
+  },
+});
+
+/** How often stores of a VM's guest signalled an eventfd. */
+export const signalled = (vm: string, eventfd: string, times: number): Check => ({
+  what: `${vm} ${eventfd} signalled`,
+  evaluate(run) {
+    const count = run.eventfds.find((it) => it.vm === vm && it.eventfd === eventfd)?.signalled ?? 0;
+    return { expected: `${times} times`, actual: `${count} times`, ok: count === times };
+  },
+});
+
 /** How each access of a vCPU ended, in program order; null for one that did not. */
 export const outcomes = (vm: string, index: number, wanted: readonly (AccessOutcome | null)[]): Check => ({
   what: `${vm} vcpu ${index} outcomes`,

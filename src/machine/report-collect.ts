@@ -12,11 +12,14 @@ import type {
   AccessReport,
   Death,
   DeviceReport,
+  EventfdReport,
   FaultReport,
+  InterruptReport,
   RegionReport,
   VmReport,
 } from './report.ts';
 import { deviceCollector } from './report-devices.ts';
+import { interruptCollector } from './report-interrupts.ts';
 import { leafCollector } from './report-leaves.ts';
 import type { Setup } from './scenario-setup.ts';
 import type { Simulation } from './simulation.ts';
@@ -36,6 +39,8 @@ export interface Collector {
   /** KVM_RUN failures of a VM, in order. */
   failures(vm: number): readonly Death[];
   accesses(vcpu: number): readonly AccessReport[];
+  interrupts(vcpu: number): readonly InterruptReport[];
+  eventfds(): readonly EventfdReport[];
   devices(): readonly DeviceReport[];
   regions(): readonly RegionReport[];
 }
@@ -55,10 +60,12 @@ export function collect(simulation: Simulation, setup: Setup): Collector {
   const failures = new Map<number, Death[]>();
   const leaves = leafCollector(simulation, setup);
   const devices = deviceCollector(setup);
+  const interrupts = interruptCollector();
   const latest = (vcpu: number): OpenAccess | undefined => accesses.get(vcpu)?.at(-1);
   simulation.bus.all.subscribe((event) => {
     leaves.hear(event);
     devices.hear(event);
+    interrupts.hear(event);
     if (event.type === 'access-issued') {
       const opened = openAccess(event.access, event.seq, setup, event.vm);
       const known = accesses.get(event.vcpu);
@@ -81,6 +88,8 @@ export function collect(simulation: Simulation, setup: Setup): Collector {
     latest,
     failures: (vm) => failures.get(vm) ?? [],
     accesses: (vcpu) => (accesses.get(vcpu) ?? []).map(({ ended: _e, errno: _n, ...report }) => report),
+    interrupts: interrupts.reports,
+    eventfds: interrupts.eventfds,
     devices: devices.reports,
     regions: leaves.reports,
   };
@@ -135,6 +144,7 @@ function follow(access: OpenAccess, event: Recorded, setup: Setup): void {
       return;
     case 'mmio-exited':
     case 'mmio-handled':
+    case 'gicv-trapped':
     case 'instruction-skipped':
       access.outcome = event.type;
       access.because = event.because;
@@ -224,7 +234,13 @@ export function vmReports(
       vm,
       vcpus: Array.from({ length: vcpus }, (_, index) => {
         const vcpu = (setup.firstVcpu[vm] ?? 0) + index;
-        return { vcpu, index, finished: finished(vcpu), accesses: collector.accesses(vcpu) };
+        return {
+          vcpu,
+          index,
+          finished: finished(vcpu),
+          accesses: collector.accesses(vcpu),
+          interrupts: collector.interrupts(vcpu),
+        };
       }),
       dead: (stops ? failures[0] : failures.find(isPanic)) ?? null,
       skipped: stops ? [] : failures.filter((death) => !isPanic(death)),

@@ -52,10 +52,23 @@ function sentBy(event: Recorded): Arriving | null {
     const { kind, size, stores, memoryType } = event.transaction;
     return { kind, by: 'bus', vm: event.vm, vcpu: event.vcpu, size, stores, memoryType };
   }
-  if (event.type !== 'mmio-exited' && event.type !== 'mmio-handled') return null;
-  const by = event.type === 'mmio-exited' ? 'mmio-exit' : 'in-kernel';
+  if (event.type !== 'mmio-exited' && event.type !== 'mmio-handled' && event.type !== 'gicv-trapped')
+    return null;
+  const by = {
+    'mmio-exited': 'mmio-exit',
+    'mmio-handled': 'in-kernel',
+    'gicv-trapped': 'hypervisor',
+  } as const;
   const { vm, vcpu, size, write } = event;
-  return { kind: write ? 'write' : 'read', by, vm, vcpu, size, stores: write ? 1 : 0, memoryType: null };
+  return {
+    kind: write ? 'write' : 'read',
+    by: by[event.type],
+    vm,
+    vcpu,
+    size,
+    stores: write ? 1 : 0,
+    memoryType: null,
+  };
 }
 
 function reportOf(

@@ -43,6 +43,8 @@ export interface ScenarioRun {
   readonly vms: readonly VmReport[];
   readonly devices: readonly DeviceReport[];
   readonly regions: readonly RegionReport[];
+  /** Eventfds that stores of guests can signal, and how often they did. */
+  readonly eventfds: readonly EventfdReport[];
   readonly expectations: readonly ExpectationResult[];
   /** No expectation failed. */
   readonly ok: boolean;
@@ -57,6 +59,13 @@ export interface ScenarioRun {
    * @throws RangeError if there is no such event, or the run kept neither snapshots nor events
    */
   snapshot(seq: number): MachineState;
+}
+
+export interface EventfdReport {
+  /** Name of the VM. */
+  readonly vm: string;
+  readonly eventfd: string;
+  readonly signalled: number;
 }
 
 export interface VmReport {
@@ -91,6 +100,18 @@ export interface VcpuReport {
   /** The program ran to its end. */
   readonly finished: boolean;
   readonly accesses: readonly AccessReport[];
+  /** Interrupts that reads of GICV_IAR or GICV_AIAR acknowledged, in order. */
+  readonly interrupts: readonly InterruptReport[];
+}
+
+export interface InterruptReport {
+  /** Event of the read. */
+  readonly seq: number;
+  readonly intid: number;
+  /** The vCPU that sent an SGI; null for all else. */
+  readonly from: number | null;
+  /** No load asked for the read: the guest never learns of the interrupt. */
+  readonly lost: boolean;
 }
 
 export interface AccessReport {
@@ -118,6 +139,8 @@ export type AccessOutcome =
   | 'completed'
   | 'mmio-exited'
   | 'mmio-handled'
+  | 'gicv-trapped'
+  | 'serror-injected'
   | 'nisv-exited'
   | 'run-failed'
   | 'abort-injected'
@@ -152,8 +175,8 @@ export interface DeviceReport {
 export interface TransactionReport {
   readonly seq: number;
   readonly kind: 'read' | 'write';
-  /** On the bus, or emulated after an exit to user space or to the kernel. */
-  readonly by: 'bus' | 'mmio-exit' | 'in-kernel';
+  /** On the bus, or emulated after an exit to user space, to the kernel, or to the hypervisor's own code alone. */
+  readonly by: 'bus' | 'mmio-exit' | 'in-kernel' | 'hypervisor';
   readonly vm: number;
   readonly vcpu: number;
   readonly region: number;

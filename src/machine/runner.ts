@@ -24,12 +24,14 @@ import { DEFAULT_CPU, setUp } from './scenario-setup.ts';
 import { varied } from './scenario-vary.ts';
 import type { Turn, Turns } from './schedule.ts';
 import { takeTurns } from './schedule.ts';
-import type { Stage, VcpuActor } from './schedule-actors.ts';
-import { vcpuActor, vmmActor } from './schedule-actors.ts';
+import type { Stage } from './schedule-actors.ts';
+import { vmmActor } from './schedule-actors.ts';
 import type { Simulation } from './simulation.ts';
 import { createSimulation } from './simulation.ts';
 import type { MachineState } from './state.ts';
 import { initialState } from './state.ts';
+import type { VcpuActor } from './vcpu-actor.ts';
+import { vcpuActor } from './vcpu-actor.ts';
 
 export interface RunOptions {
   /** A preset or its name; the newest unless given. */
@@ -100,6 +102,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Scena
     vms: vmReports(setup, vms, collector, finished),
     devices: collector.devices(),
     regions: collector.regions(),
+    eventfds: collector.eventfds(),
     ...turns,
   };
   const expectations = judge(told, facts, setup);

@@ -4,7 +4,7 @@
 import type { Ipa } from '../arch/addresses.ts';
 import type { DeviceDescription } from '../devices/description.ts';
 import type { GuestProgram } from '../guest/program.ts';
-import type { Vgic } from '../host/calls.ts';
+import type { Ioeventfd, Vgic } from '../host/calls.ts';
 import type { VmmProgram } from './scenario-vmm.ts';
 
 /** How a VMM maps a region into its process; a device is mapped by its own driver unless a scenario says otherwise. */
@@ -42,6 +42,15 @@ export interface ConfigWindow {
   readonly ipa: Ipa;
 }
 
+/** An interrupt of a device, and the SPI of a VM that it becomes. */
+export interface InterruptWiring {
+  readonly device: string;
+  /** The device's name for it. */
+  readonly line: string;
+  /** From 0: INTID 32 and up. */
+  readonly spi: number;
+}
+
 export interface VmDefinition {
   readonly name: string;
   /** Number of the VM's slice. */
@@ -57,6 +66,8 @@ export interface VmDefinition {
   /** Capabilities that the VMM enables, with their argument. */
   readonly capabilities: Readonly<Record<string, number>>;
   readonly assignments: Assignment[];
+  readonly interrupts: InterruptWiring[];
+  readonly ioeventfds: Ioeventfd[];
   readonly configs: ConfigWindow[];
   /** Number of the vCPU to what it runs. */
   readonly programs: Map<number, GuestProgram>;

@@ -12,6 +12,7 @@ import type { GuestProgram } from '../guest/program.ts';
 import type { Vgic } from '../host/calls.ts';
 import type { Check, DiedWanted, LeafWanted, ReceivedWanted, SawWanted } from './expect.ts';
 import {
+  acknowledged,
   died,
   endedAs,
   finished,
@@ -28,6 +29,8 @@ import type { AccessOutcome } from './report.ts';
 import type { Definition, MapAs, RegionRef, VmDefinition } from './scenario-definition.ts';
 import { GICV_NAME, RAM_IPA } from './scenario-definition.ts';
 import type { AssignedRegion } from './scenario-vmm.ts';
+import type { EventfdHandle, IoeventfdMatch } from './scenario-wiring.ts';
+import { connect, ioeventfdOf } from './scenario-wiring.ts';
 
 /** A plugged device. */
 export interface DeviceHandle {
@@ -95,6 +98,8 @@ export interface VcpuHandle {
   loaded(values: readonly (bigint | null)[]): Check;
   /** How its last access ended. */
   ended(wanted: AccessOutcome): Check;
+  /** INTIDs that its reads of IAR acknowledged, in order; those that no load asked for do not count. */
+  acknowledged(intids: readonly number[]): Check;
   /** How its accesses ended, in program order; null for one that did not. */
   outcomes(wanted: readonly (AccessOutcome | null)[]): Check;
 }
@@ -115,6 +120,15 @@ export interface VmHandle {
   /** Some IPA where nothing is, or whatever else the scenario wants to aim at. @param size bytes; 4K unless given */
   at(address: number, size?: Size): Mappable;
   vcpu(index: number): VcpuHandle;
+  /**
+   * Wires an interrupt of a device to an SPI of the VM's GIC: VFIO's by KVM_IRQFD, with a resampler for a level; an
+   * emulated device's by KVM_IRQ_LINE.
+   * @param line the device's name for it: `INTA` @param spi from 0, which is INTID 32
+   * @throws RangeError for a VM without an interrupt controller, and for an SPI that it does not have
+   */
+  connect(device: { readonly name: string }, line: string, spi: number): void;
+  /** KVM_IOEVENTFD: a store that matches signals, and does not exit to the VMM. */
+  ioeventfd(name: string, match: IoeventfdMatch): EventfdHandle;
   died(wanted?: DiedWanted): Check;
   survived(): Check;
   /** Some vCPU took such an exception at EL1. */
@@ -162,6 +176,8 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
     onRunError: options.onRunError ?? 'stop',
     capabilities: options.capabilities ?? {},
     assignments: [],
+    interrupts: [],
+    ioeventfds: [],
     configs: [],
     programs: new Map(),
     lastVcpu: 0,
@@ -179,6 +195,8 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
       size: bytesOf(size, name),
     }),
     vcpu: (index) => vcpuHandle(vm, index),
+    connect: ({ name: device }, line, spi) => connect(vm, device, line, spi),
+    ioeventfd: (eventfd, match) => ioeventfdOf(vm, eventfd, match),
     died: (wanted = {}) => died(name, wanted),
     survived: () => survived(name),
     saw: (wanted) => saw(name, wanted),
@@ -257,6 +275,7 @@ function vcpuHandle(vm: VmDefinition, index: number): VcpuHandle {
     finished: () => finished(vm.name, index),
     loaded: (values) => loaded(vm.name, index, values),
     ended: (wanted) => endedAs(vm.name, index, wanted),
+    acknowledged: (intids) => acknowledged(vm.name, index, intids),
     outcomes: (wanted) => outcomes(vm.name, index, wanted),
   };
 }

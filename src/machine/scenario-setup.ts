@@ -9,6 +9,7 @@ import type { Granule } from '../arch/geometry.ts';
 import { stage2Geometry } from '../arch/geometry.ts';
 import { STAGE_1_ON } from '../arch/stage1.ts';
 import type { DeviceDescription } from '../devices/description.ts';
+import { triggerOf } from '../devices/interrupt-wires.ts';
 import type { VmmCall } from '../host/calls.ts';
 import type { PcieErrors } from '../host/events.ts';
 import type { KernelPreset } from '../host/kernels.ts';
@@ -132,10 +133,26 @@ function setUpVm(
     events.push(...region.events);
     slot += Math.max(1, region.placed.slots.length);
   }
+  wiringCalls(vm, devices).forEach(call);
   events.push(...vm.configs.map((config) => configWindow(vm.id, config, devices)));
   for (let index = 0; index < vcpus; index++)
     events.push({ type: 'vcpu-run', vm: id, vcpu: firstVcpu + index });
   return { events, regions };
+}
+
+/** Interrupts and eventfds, wired once the VM's devices are there. */
+function wiringCalls({ name, interrupts, ioeventfds }: VmDefinition, devices: readonly DeviceDescription[]) {
+  return [
+    ...interrupts.map(({ device: wanted, line, spi: gsi }): VmmCall => {
+      const device = devices.findIndex((it) => it.name === wanted);
+      const description = devices[device];
+      if (description === undefined) throw new RangeError(`VM '${name}': no device '${wanted}' is plugged`);
+      const trigger = triggerOf(description, line) === 'level' ? 'resample' : 'edge';
+      const by = description.kind === 'emulated' ? 'irq-line' : trigger;
+      return { kind: 'irqfd', irqfd: { device, line, gsi, by } };
+    }),
+    ...ioeventfds.map((ioeventfd): VmmCall => ({ kind: 'ioeventfd', ioeventfd })),
+  ];
 }
 
 /** Guest RAM: one anonymous mapping, one slot. */

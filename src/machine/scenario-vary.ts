@@ -15,11 +15,12 @@ const VIRT_GICD: Ipa = ipa(0x0800_0000);
 
 /** The same device, regions and addresses behind another driver. */
 export function withDriver(device: DeviceDescription, driver: MapAs): DeviceDescription {
-  const { name, regions } = device;
-  if (driver !== 'vfio-pci') return { kind: driver, name, regions };
+  const { name, regions, interrupts } = device;
+  const same = { name, regions, ...(interrupts === undefined ? {} : { interrupts }) };
+  if (driver !== 'vfio-pci') return { kind: driver, ...same };
   if (device.kind === 'vfio-pci') return device;
   const described = pciFunction(name, {}, new Map(regions.map(({ index, size }) => [index, size])));
-  return { kind: driver, name, regions, command: PCI_COMMAND_MEMORY, function: described };
+  return { kind: driver, ...same, command: PCI_COMMAND_MEMORY, function: described };
 }
 
 const isPassThrough = ({ kind }: DeviceDescription): boolean => kind !== 'emulated' && kind !== 'gicv2';

@@ -22,7 +22,20 @@ export type VmmOp =
   | { readonly kind: 'munmap'; readonly region: AssignedRegion }
   | { readonly kind: 'delete-slot' | 'add-slot' | 'log-dirty'; readonly region: AssignedRegion }
   | ({ readonly kind: 'irq-line'; readonly vm: string } & IrqLine)
+  | {
+      readonly kind: 'device-sets';
+      readonly device: string;
+      readonly register: string;
+      readonly bits: bigint;
+    }
+  | ({ readonly kind: 'await-eventfd' } & Eventfd)
   | { readonly kind: 'raise' | 'await'; readonly signal: string };
+
+/** An eventfd of a VM that stores of its guest signal. */
+export interface Eventfd {
+  readonly vm: string;
+  readonly eventfd: string;
+}
 
 /** Bits of the command register; one that is absent stays as it is. */
 export interface PciCommand {
@@ -87,6 +100,10 @@ export interface Vmm {
   logDirty(region: AssignedRegion): VmmSteps;
   /** KVM_IRQ_LINE of a VM with a vGICv2; EINVAL for others. */
   irqLine(vm: { readonly name: string }, line: IrqLine): VmmSteps;
+  /** The device itself sets bits of one of its registers: a frame arrived, a command ended. */
+  deviceSets(device: { readonly name: string }, register: string, bits: bigint): VmmSteps;
+  /** Goes on once the eventfd was signalled, and takes its count back to zero. */
+  awaitEventfd(eventfd: Eventfd): VmmSteps;
   raise(signal: Signal): VmmSteps;
   await(signal: Signal): VmmSteps;
 }
@@ -109,6 +126,8 @@ export const VMM: Vmm = {
   addSlot: (region) => one({ kind: 'add-slot', region }),
   logDirty: (region) => one({ kind: 'log-dirty', region }),
   irqLine: ({ name }, line) => one({ kind: 'irq-line', vm: name, ...line }),
+  deviceSets: ({ name }, register, bits) => one({ kind: 'device-sets', device: name, register, bits }),
+  awaitEventfd: ({ vm, eventfd }) => one({ kind: 'await-eventfd', vm, eventfd }),
   raise: ({ signal }) => one({ kind: 'raise', signal }),
   await: ({ signal }) => one({ kind: 'await', signal }),
 };

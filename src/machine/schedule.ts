@@ -96,3 +96,13 @@ function givenActor(ready: readonly Actor[], id: number, turn: number): Actor {
   const names = ready.map((actor) => `${actor.id} (${actor.name})`).join(', ');
   throw new RangeError(`turn ${turn} of the schedule names ${id}, which cannot go; ready are ${names}`);
 }
+
+/** A program's own error, under the name of who runs it. */
+export function naming<T>(name: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${name}: its program failed: ${reason}`, { cause: error });
+  }
+}

@@ -7,7 +7,7 @@ import type { DeviceState } from '../devices/state.ts';
 import type { VmmOp, VmmResult } from './scenario-vmm.ts';
 import type { Simulation } from './simulation.ts';
 
-export type PciOp = Extract<VmmOp, { readonly device: string }>;
+export type PciOp = Exclude<Extract<VmmOp, { readonly device: string }>, { readonly kind: 'device-sets' }>;
 
 const EINVAL = 22;
 const MEMORY = 0x2;

@@ -155,7 +155,7 @@ describe('a gathered write', () => {
     const nic = running(NIC);
     const events = nic.write(0xc0, 64, 2n ** 512n - 1n);
     expect(
-      events.map((event) => ('register' in event ? [event.register, event.offset, event.size] : [])),
+      events.map((event) => ('bytes' in event ? [event.register, event.offset, event.size] : [])),
     ).toEqual([['ICR', 0xc0, 4], [null, 0xc4, 12], ['IMS', 0xd0, 4], [null, 0xd4, 44], []]);
     expect(nic.read(0xd0, 4)).toBe(0n);
   });

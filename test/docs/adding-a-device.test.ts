@@ -16,12 +16,13 @@ interface Results {
   readonly packets: readonly Tlp[];
   readonly asDevice: Hunted;
   readonly asNormal: Hunted;
+  readonly interruptedRun: ScenarioRun;
 }
 
 /** The page's code as one module, its import answered by the API. */
 function results(): Results {
   const options = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 };
-  const text = `${code}\nmodule.exports = { run, packets, asDevice, asNormal };`;
+  const text = `${code}\nmodule.exports = { run, packets, asDevice, asNormal, interruptedRun };`;
   const { outputText } = ts.transpileModule(text, { compilerOptions: options });
   const module = { exports: {} as Results };
   const require = (name: string) => (name === 'stagetwo' ? api : undefined);
@@ -30,7 +31,7 @@ function results(): Results {
 }
 
 describe('the guide to adding a device', () => {
-  const { run, packets, asDevice, asNormal } = results();
+  const { run, packets, asDevice, asNormal, interruptedRun } = results();
 
   it('has a scenario that goes as it says', () => {
     expect(run.expectations.filter(({ ok }) => !ok)).toEqual([]);
@@ -44,6 +45,11 @@ describe('the guide to adding a device', () => {
   it('finds that its cause register does not bear Normal memory, and does bear Device', () => {
     expect(asDevice.broken).toBeNull();
     expect(asNormal.broken?.run.vms[0]?.vcpus[0]?.accesses.at(-1)?.value).toBe(0n);
+  });
+
+  it('has an interrupt that is handled once', () => {
+    expect(interruptedRun.expectations.filter(({ ok }) => !ok)).toEqual([]);
+    expect(interruptedRun.vms[0]?.vcpus[0]?.interrupts).toMatchObject([{ intid: 40, lost: false }]);
   });
 
   it('names files that exist', () => {

@@ -23,7 +23,7 @@ describe('kernel presets', () => {
     ['6.12', ['deviceBlocks', 'mprotectNotifiesPmds', 'swapInWritable', 'vfioHugeFault']],
     ['6.13', ['deviceBlocks']],
     ['6.17', ['cacheablePfnmap']],
-    ['6.19', ['gicvDirTrap', 'guestMemfd', 'seaExit']],
+    ['6.19', ['gicvDirTrap', 'guestMemfd', 'seaExit', 'vgicLrFirst']],
     ['7.0', ['injectsUnsupportedAtomic']],
   ])('change in %s only what is stated', (name, features) => {
     expect(changes(name)).toEqual(features);

@@ -12,9 +12,10 @@ export const GICD_SIZE = 0x1000;
 export const INTIDS = 256;
 
 /** GICC_IIDR of a GIC-400 r0p1: ProductID 0x020, architecture 2, revision 1, implementer 0x43b. */
-const GICV_IIDR = 0x0202_143b;
-/** Product ID 'K', implementation revision 3, implementer 0x43b. */
-const GICD_IIDR = 0x4b00_343b;
+export const GICV_IIDR = 0x0202_143b;
+/** Product ID 'K' and implementer 0x43b; the revision in [15:12] is the kernel's. */
+export const GICD_IIDR = 0x4b00_043b;
+export const IIDR_REVISION = 2 ** 12;
 
 const PRIORITY_DROP = 'drops the running priority, and deactivates unless EOImode';
 
@@ -33,6 +34,11 @@ export const GICV_REGISTERS: readonly RegisterInput[] = [
   { name: 'GICV_APR0', offset: 0xd0 },
   { name: 'GICV_IIDR', offset: 0xfc, access: 'RO', reset: GICV_IIDR },
   { name: 'GICV_DIR', offset: 0x1000, access: 'WO', onWrite: 'deactivates if EOImode' },
+];
+
+/** vgic_v2_cpu_registers, as far as a guest reaches them: GICC_DIR, trapped from Linux 6.19 on. */
+export const GICC_REGISTERS: readonly RegisterInput[] = [
+  { name: 'GICC_DIR', offset: 0x1000, access: 'WO', onWrite: 'deactivates if EOImode, on any vCPU' },
 ];
 
 /** Registers that repeat: bits that each INTID has, which INTIDs, and the access sizes in bytes. */
@@ -77,7 +83,7 @@ const REGISTER_BITS = 32;
 export const GICD_REGISTERS: readonly RegisterInput[] = [
   { name: 'GICD_CTLR', offset: 0x000 },
   { name: 'GICD_TYPER', offset: 0x004, access: 'RO' },
-  { name: 'GICD_IIDR', offset: 0x008, access: 'RO', reset: GICD_IIDR },
+  { name: 'GICD_IIDR', offset: 0x008, access: 'RO' },
   { name: 'GICD_SGIR', offset: 0xf00, access: 'WO', onWrite: 'sends an SGI' },
   ...FAMILIES.flatMap(({ name, offset, bits, intids, sizes, onWrite }) =>
     Array.from({ length: (intids * bits) / REGISTER_BITS }, (_, n) => ({

@@ -1,12 +1,12 @@
-// The GICv2 of one VM as KVM keeps it (struct vgic_dist, vgic_irq, vgic_vmcr): interrupts with their state,
-// and a CPU interface for each vCPU. Interrupts that nothing touched have their reset state and are not
-// stored. Pure values.
+// The GICv2 of one VM as KVM keeps it (struct vgic_dist, vgic_irq, vgic_cpu): interrupts with their state, and for each
+// vCPU its ap_list and the hardware that its physical CPU holds for it (GICH, GICV). Interrupts that nothing touched
+// have their reset state and are not stored. Pure values.
 
 export interface Irq {
   readonly enabled: boolean;
-  /** pending_latch: set by an edge, a write of ISPENDR; cleared when acknowledged. */
+  /** pending_latch: set by an edge, SGIR or ISPENDR; an edge moves into a list register and back. */
   readonly latch: boolean;
-  /** Level of the input line. */
+  /** line_level: the input of a level-triggered interrupt as last sampled. */
   readonly line: boolean;
   readonly active: boolean;
   /** 5 bits in [7:3]; lower is more urgent. */
@@ -17,42 +17,91 @@ export interface Irq {
   readonly group: 0 | 1;
   /** vCPUs that sent this SGI, one bit each. */
   readonly sources: number;
+  /** The sender of the SGI that is active. */
+  readonly activeSource: number;
+  /** The vCPU on whose ap_list it is; null while it is on none. */
+  readonly vcpu: number | null;
+  /** It is in a list register, whose state counts until the next fold. */
+  readonly onLr: boolean;
 }
 
-export interface CpuInterface {
+/** A vCPU: what KVM keeps for it (struct vgic_cpu), and GICH and GICV of the physical CPU it runs on. */
+export interface VgicCpu {
+  /** GICV_CTLR, with PMR, BPR and ABPR the contents of GICH_VMCR. */
   readonly ctlr: number;
   readonly pmr: number;
   readonly bpr: number;
   readonly abpr: number;
-  /** Active group priorities, bit n for priority n * 8. */
+  /** GICH_APR: active group priorities, bit n for priority n * 8. */
   readonly apr: number;
+  /** GICH_HCR. */
+  readonly hcr: number;
+  /** GICH_LRn, 32 bits each; those from `usedLrs` on are empty. */
+  readonly lrs: readonly number[];
+  readonly usedLrs: number;
+  /** INTIDs that are pending or active here, in the order in which they fill list registers. */
+  readonly apList: readonly number[];
+  /** The list registers are loaded, if only as empty ones: from kvm_vgic_flush_hwstate() to kvm_vgic_sync_hwstate(). */
+  readonly inGuest: boolean;
+  /** KVM_REQ_IRQ_PENDING: kicked out of the guest to look at its ap_list again. */
+  readonly requested: boolean;
 }
 
-export interface Vgic {
+/** What the host makes of a vGIC: its hardware, and its kernel. */
+export interface VgicTraits {
+  /** List registers of the host's GICH: GICH_VTR.ListRegs + 1. */
+  readonly listRegisters: number;
+  /** GICD_IIDR.Revision. */
+  readonly revision: number;
+  /** See KernelFeatures.vgicLrFirst. */
+  readonly lrFirst: 'active' | 'pending';
+}
+
+export interface Vgic extends VgicTraits {
   /** GICD_CTLR.Enable. */
   readonly enabled: boolean;
-  readonly cpus: number;
   /** SPIs by INTID. */
   readonly shared: Readonly<Record<number, Irq>>;
   /** SGIs and PPIs of each vCPU by INTID. */
   readonly banked: readonly Readonly<Record<number, Irq>>[];
-  readonly interfaces: readonly CpuInterface[];
+  readonly cpus: readonly VgicCpu[];
 }
 
 export const SGIS = 16;
 /** INTIDs below are banked by vCPU. */
 export const PRIVATE_INTIDS = 32;
 
-/** vgic_v2_enable(): a VMCR of zero gives the binary points their lowest values. */
-const RESET_INTERFACE: CpuInterface = { ctlr: 0, pmr: 0, bpr: 2, abpr: 3, apr: 0 };
+/** A GIC-400 under a current kernel. */
+const TRAITS: VgicTraits = { listRegisters: 4, revision: 3, lrFirst: 'pending' };
 
-export function initialVgic(cpus: number): Vgic {
+/** GICH_HCR of a vCPU without interrupts: En, and from 6.19 on the two that tell of a group being enabled. */
+const IDLE_HCR = { active: 0b1, pending: 0b101_0001 } as const;
+
+/**
+ * A vCPU as it first runs, with empty list registers: a VMCR of zero gives the binary points their lowest values.
+ */
+const resetCpu = ({ listRegisters, lrFirst }: VgicTraits): VgicCpu => ({
+  ctlr: 0,
+  pmr: 0,
+  bpr: 2,
+  abpr: 3,
+  apr: 0,
+  hcr: IDLE_HCR[lrFirst],
+  lrs: Array.from({ length: listRegisters }, () => 0),
+  usedLrs: 0,
+  apList: [],
+  inGuest: true,
+  requested: false,
+});
+
+/** @param cpus number of vCPUs, 1 to 8 */
+export function initialVgic(cpus: number, traits: VgicTraits = TRAITS): Vgic {
   return {
+    ...traits,
     enabled: false,
-    cpus,
     shared: {},
     banked: Array.from({ length: cpus }, () => ({})),
-    interfaces: Array.from({ length: cpus }, () => RESET_INTERFACE),
+    cpus: Array.from({ length: cpus }, () => resetCpu(traits)),
   };
 }
 
@@ -68,6 +117,9 @@ function resetIrq(intid: number): Irq {
     edge: intid < SGIS || intid >= PRIVATE_INTIDS,
     group: 0,
     sources: 0,
+    activeSource: 0,
+    vcpu: null,
+    onLr: false,
   };
 }
 
@@ -85,42 +137,13 @@ export function withIrq(vgic: Vgic, cpu: number, intid: number, change: Partial<
   return { ...vgic, banked: vgic.banked.with(cpu, { ...bank, [intid]: irq }) };
 }
 
-/**
- * kvm_vgic_inject_irq(): an edge latches when the line rises, a level is pending as long as the line is high.
- */
-export function withLine(vgic: Vgic, intid: number, cpu: number, level: boolean): Vgic {
-  const irq = irqAt(vgic, cpu, intid);
-  const rises = level && !irq.line;
-  return withIrq(vgic, cpu, intid, { line: level, latch: irq.latch || (irq.edge && rises) });
+export function withCpu(vgic: Vgic, index: number, change: Partial<VgicCpu>): Vgic {
+  const cpu = vgic.cpus[index];
+  return cpu === undefined ? vgic : { ...vgic, cpus: vgic.cpus.with(index, { ...cpu, ...change }) };
 }
 
-/** irq_is_pending(): the latch, or the line of a level-triggered interrupt; an SGI while it has a source. */
-export function isPending(irq: Irq): boolean {
-  return irq.sources !== 0 || irq.latch || (!irq.edge && irq.line);
-}
+/** irq_is_pending(): the latch, or the line of a level-triggered interrupt. */
+export const isPending = (irq: Irq): boolean => irq.latch || (!irq.edge && irq.line);
 
 /** The lowest bit that is set; 0 for no bit, as KVM routes an SPI without a target. */
 export const lowestBit = (bits: number): number => (bits === 0 ? 0 : 31 - Math.clz32(bits & -bits));
-
-export interface Pending {
-  readonly intid: number;
-  readonly irq: Irq;
-}
-
-/**
- * vgic_flush_lr_state(): what the list registers offer to a vCPU, the most urgent first and the lower INTID
- * among equals. An active interrupt is not offered again until it was deactivated.
- */
-export function mostUrgent(vgic: Vgic, cpu: number): Pending | null {
-  if (!vgic.enabled) return null;
-  let best: Pending | null = null;
-  const consider = (intid: number, irq: Irq): void => {
-    if (!irq.enabled || irq.active || !isPending(irq)) return;
-    if (best === null || irq.priority < best.irq.priority) best = { intid, irq };
-  };
-  for (const [intid, irq] of Object.entries(vgic.banked[cpu] ?? {})) consider(Number(intid), irq);
-  for (const [intid, irq] of Object.entries(vgic.shared)) {
-    if (lowestBit(irq.targets) === cpu) consider(Number(intid), irq);
-  }
-  return best;
-}

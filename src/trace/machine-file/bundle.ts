@@ -80,6 +80,8 @@ function traceCallOf(machine: BundleMachine, index: number, features: KernelFeat
     case undefined:
     case 'mmap-refused':
     case 'create-vgic':
+    case 'ioeventfd':
+    case 'irqfd':
       return null;
     case 'set-memslot':
       return { ...call, kind: 'memslot', backing: null };

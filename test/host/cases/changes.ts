@@ -213,9 +213,9 @@ export const CHANGES: readonly Case[] = [
       const m = machine({ pageSize: 65536, gicv: { pa: 0x0804_1000, size: 0x2000 } });
       m.vm.vgic(VGIC);
       m.vm.run();
-      const word = { kind: 'mmio-handled', because: 'gicv-emulated-by-hyp' };
+      const word = { kind: 'gicv-trapped', because: 'gicv-not-page-aligned' };
       expect(m.vm.read(VGIC.gicc + 0xc, { size: 4 })).toMatchObject(word);
-      const serror = { kind: 'serror-injected', because: 'gicv-access-is-no-word' };
+      const serror = { kind: 'serror-injected', because: 'gicv-trap-is-32-bit' };
       expect(m.vm.read(VGIC.gicc + 0x8, { size: 8 })).toMatchObject(serror);
       expect(m.vm.read(VGIC.gicc + 0xe, { size: 4 })).toMatchObject(serror);
       expect(m.vm.read(VGIC.gicc + 0xc, { size: 4, noSyndrome: true })).toMatchObject({ errno: 38 });
