@@ -34,7 +34,6 @@ const FIPA_UNIT = 4096;
 export function handleGuestAbort(work: Work, input: FaultInput): void {
   if (performCpuifAccess(work, input)) return;
   const { status, ipa } = input.fault;
-  if (performCpuifAccess(work, input)) return;
   if (EXTERNAL.has(status.kind)) {
     const type = work.host.features.seaExit ? 'sea-exited' : 'serror-injected';
     emit(work, { type, vm: work.id, vcpu: input.vcpu, because: 'external-abort' });

@@ -39,6 +39,40 @@ export function slicesOf(state: MachineState): Slices {
 export const evolve = (state: MachineState, event: MachineEvent): void =>
   evolveSlices(slicesOf(state), event);
 
+/** Events that leave no trace in any slice: they only lead to others. */
+const INERT = [
+  'bus-error-reported',
+  'host-panicked',
+  'msix-mask-written',
+  'vfio-config-accessed',
+  'pci-config-read',
+  'pci-change-due',
+  'mmio-answered',
+  'transaction-issued',
+  'transaction-unclaimed',
+  'barrier-executed',
+  'program-ended',
+  'guest-reentered',
+  'vmm-called',
+  'vmm-call-returned',
+  'vcpu-run',
+  'instruction-skipped',
+  'mmio-exited',
+  'mmio-handled',
+  'gicv-trapped',
+  'maintenance-interrupt',
+  'wfi-executed',
+  'irq-acked',
+  'sigbus-sent',
+  'stage1-descriptor-read',
+  'stage1-descriptor-updated',
+] as const;
+
+const INERT_TYPES: ReadonlySet<string> = new Set(INERT);
+
+const isInert = (event: MachineEvent): event is Extract<MachineEvent, { type: (typeof INERT)[number] }> =>
+  INERT_TYPES.has(event.type);
+
 /** Total over the union; a slice that does not exist is left alone. */
 export function evolveSlices(slices: Slices, event: MachineEvent): void {
   switch (event.type) {
@@ -93,34 +127,8 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'exception-returned':
       slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
-    case 'bus-error-reported':
-    case 'host-panicked':
-    case 'msix-mask-written':
-    case 'vfio-config-accessed':
-    case 'pci-config-read':
-    case 'pci-change-due':
-    case 'mmio-answered':
-    case 'sigbus-sent':
-    case 'stage1-descriptor-read':
-    case 'stage1-descriptor-updated':
-    case 'transaction-issued':
-    case 'transaction-unclaimed':
-    case 'barrier-executed':
-    case 'program-ended':
-    case 'guest-reentered':
-    case 'vmm-called':
-    case 'vmm-call-returned':
-    case 'vcpu-run':
-    case 'instruction-skipped':
-    case 'mmio-exited':
-    case 'mmio-handled':
-    case 'gicv-trapped':
-    case 'maintenance-interrupt':
-    case 'wfi-executed':
-    case 'irq-acked':
-      return;
     default:
-      slices.vm(event.vm, (vm) => evolveVm(vm, event));
+      if (!isInert(event)) slices.vm(event.vm, (vm) => evolveVm(vm, event));
   }
 }
 
