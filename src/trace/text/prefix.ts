@@ -195,6 +195,9 @@ function readTask(into: Prefix, bytes: Uint8Array, start: number, end: number): 
     if (cpuEnd > word) into.cpu = decimal(bytes, word, cpuEnd);
     at = backOverBlanks(bytes, start, word);
     word = backOverWord(bytes, start, at);
+  } else if (isMisc(bytes, start, word, at)) {
+    at = backOverBlanks(bytes, start, word);
+    word = backOverWord(bytes, start, at);
   }
   if (at > start && bytes[at - 1] === CLOSE_BRACKET) {
     if (into.cpu !== -1 || bytes[word] !== OPEN_BRACKET) return false;
@@ -224,6 +227,14 @@ function isFlags(bytes: Uint8Array, start: number, end: number): boolean {
     if (!isLetter(byte) && !isDigit(byte) && byte !== DOT && byte !== 0x23) return false;
   }
   return isIrqsOff(bytes[first] as number);
+}
+
+/** perf script -F +misc: a letter or two behind the CPU, such as K for a sample in the kernel. */
+function isMisc(bytes: Uint8Array, start: number, word: number, end: number): boolean {
+  if (end - word < 1 || end - word > 4) return false;
+  for (let at = word; at < end; at += 1) if (!isLetter(bytes[at] as number)) return false;
+  const before = backOverBlanks(bytes, start, word);
+  return before > start && bytes[before - 1] === CLOSE_BRACKET;
 }
 
 /** The first flag: `.` `d` `b` `D` `X`. */

@@ -156,7 +156,7 @@ function editObject(dice: Dice, node: { [key: string]: Json }): void {
 /** Mostly of the same type, so that the edit is found late. */
 function other(dice: Dice, value: Json): Json {
   if (dice.oneIn(5))
-    return dice.oneIn(20) ? nest(200 + dice.below(3000)) : structuredClone(dice.pick(OTHERS));
+    return dice.oneIn(20) ? nest(200 + dice.below(1000)) : structuredClone(dice.pick(OTHERS));
   if (typeof value === 'boolean') return !value;
   const isNumber = typeof value === 'number' || (typeof value === 'string' && /^(0x|\d)/.test(value));
   if (!isNumber) return structuredClone(dice.pick(OTHERS));

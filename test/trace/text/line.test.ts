@@ -40,11 +40,49 @@ describe('a line of a trace', () => {
     ['perf script', `       CPU 0/KVM  4242 [005] 12345.678901: kvm:${FAULT}`],
     ['perf script with process and thread', `   CPU 0/KVM 4200/4242 [005] 12345.678901: kvm:${FAULT}`],
     ['perf script with a period', `       CPU 0/KVM  4242 [005] 12345.678901:          1 kvm:${FAULT}`],
+    ['perf script with the misc column', `       CPU 0/KVM  4242 [005] K     12345.678901: kvm:${FAULT}`],
+    ['narrow columns of old kernels', `       CPU 0/KVM-4242  ( 4200) [005] d..1 12345.678901: ${FAULT}`],
+    [
+      'an unknown thread group of old kernels',
+      `       CPU 0/KVM-4242  (-----) [005] d..1 12345.678901: ${FAULT}`,
+    ],
+    ['a thread group and no flags', `       CPU 0/KVM-4242    (   4200) [005] 12345.678901: ${FAULT}`],
+    ['a fault before half a minute', `       CPU 0/KVM-4242    [005] d..1.     5.678901: ${FAULT}`],
+    [
+      'the latency layout of ftrace',
+      `  CPU 0/KV-4242     5d..1.   12us+: ${FAULT}`.replace('0/KV-', '0/KVM-'),
+    ],
+    ['the subsystem of trace-cmd', `       CPU 0/KVM-4242    [005] d..1. 12345.678901: kvm:${FAULT}`],
     ['a carriage return', `       CPU 0/KVM-4242    [005] d..1. 12345.678901: ${FAULT}\r`],
   ])('%s', (_what, text) => {
     const record = parseRecord(text);
     expect(record).toMatchObject({ comm: 'CPU 0/KVM', pid: 4242, cpu: 5, fields: { esr: 0x938d0005n } });
   });
+
+  it.each([
+    'D...1',
+    'bn...',
+    '.p...',
+    'XN...',
+    '.l.2.',
+    '.Lsa.',
+    'dBh1.',
+    'd.H.3',
+    '..z..',
+    '..Zf2',
+    'DNh2....',
+  ])('flags %s', (flags) => {
+    const text = ` CPU 0/KVM-4242    [005] ${flags} 12345.678901: ${FAULT}`;
+    expect(parseRecord(text)).toMatchObject({ pid: 4242, cpu: 5, flags });
+  });
+
+  it.each(['crosvm_vcpu0', 'kvm-vcpu-0', 'fc_vcpu 0', 'vcpu0', 'vhost-4242'])(
+    'the vCPU thread %s',
+    (comm) => {
+      const text = `${comm.padStart(16)}-77      [001] ..... 1.5: ${FAULT}`;
+      expect(parseRecord(text)).toMatchObject({ comm, pid: 77 });
+    },
+  );
 
   it.each(['a-b-c', '(sd-pam)', 'x [007] y', 'kworker/0:1', 'Überlänge'])('a task named %s', (comm) => {
     expect(parseRecord(`${comm.padStart(16)}-77      [001] ....  1.5: ${FAULT}`)).toMatchObject({
