@@ -83,11 +83,19 @@ describe('alignment', () => {
     expect(onNormal('exclusive-load', 4, 4)).toBeNull();
     const checked = { stage1: NORMAL_WB, combined: NORMAL_WB, sctlrA: true };
     expect(alignmentFault({ ...checked, access: UNALIGNED })?.because).toBe('sctlr-a');
+    expect(alignmentFault({ ...checked, access: { ...UNALIGNED, address: 0xa0 } })).toBeNull();
+    for (const kind of ['read', 'write', 'read-pair', 'write-pair'] as const) {
+      expect(alignmentFault({ ...checked, access: { kind, address: 2, size: 8 } })?.because).toBe('sctlr-a');
+      expect(onNormal(kind, 2, 8)).toBeNull();
+    }
   });
 
   it('is relaxed by FEAT_LSE2 within 16 bytes', () => {
     expect(onNormal('atomic', 1, 4, true)).toBeNull();
-    expect(onNormal('atomic', 14, 4, true)?.because).toBe('atomic-unaligned');
+    expect(onNormal('atomic', 11, 4, true)).toBeNull();
+    expect(onNormal('atomic', 13, 4, true)?.because).toBe('atomic-unaligned');
+    expect(onNormal('atomic', 28, 8, true)?.because).toBe('atomic-unaligned');
+    expect(onNormal('exclusive-load', 20, 8, true)).toBeNull();
   });
 
   it('is no matter of fetches, walks and maintenance by address', () => {
@@ -173,6 +181,48 @@ describe('what a type permits', () => {
       const values = chain.map((permissions) => Number(permissions[name].value));
       expect(values).toEqual([...values].sort((a, b) => a - b));
     }
+  });
+
+  it('says for each answer which letter or sentence it follows from', () => {
+    const reasons = (type: MemoryType) =>
+      Object.fromEntries(Object.entries(permits(type)).map(([name, { because }]) => [name, because]));
+    const anyDevice = {
+      unalignedAccess: 'device-unaligned',
+      dcZva: 'device-dc-zva',
+      speculativeReads: 'device-no-speculation',
+      caching: 'device-never-cached',
+      instructionFetch: 'device-fetch',
+      exclusives: 'exclusives-elsewhere',
+    };
+    expect(reasons(DEVICE_nGnRnE)).toEqual({
+      ...anyDevice,
+      gathering: 'non-gathering',
+      reordering: 'non-reordering',
+      earlyWriteAcknowledgement: 'no-early-write-acknowledgement',
+      storeBufferForwarding: 'non-gathering-endpoint',
+      sizeAndCountKept: 'non-gathering',
+    });
+    expect(reasons(DEVICE_GRE)).toEqual({
+      ...anyDevice,
+      gathering: 'gathering',
+      reordering: 'reordering',
+      earlyWriteAcknowledgement: 'early-write-acknowledgement',
+      storeBufferForwarding: 'gathering-forwards',
+      sizeAndCountKept: 'gathering',
+    });
+    const { speculativeReads, caching, exclusives, ...rest } = reasons(NORMAL_NC);
+    expect([speculativeReads, caching, exclusives]).toEqual([
+      'normal-non-cacheable',
+      'normal-non-cacheable',
+      'exclusives-elsewhere',
+    ]);
+    expect(new Set(Object.values(rest))).toEqual(new Set(['normal-is-memory']));
+    expect(reasons(NORMAL_WB)).toMatchObject({
+      speculativeReads: 'normal-is-memory',
+      caching: 'normal-cacheability',
+      exclusives: 'exclusives-write-back',
+    });
+    expect(reasons(NORMAL_WT)).toMatchObject({ exclusives: 'exclusives-elsewhere' });
   });
 
   it('cites a rule for every answer, and no rule is without an answer', () => {

@@ -24,6 +24,35 @@ describe('a persistent array of slots', () => {
     expect(changedSlots(one, shape, 0, 511, () => undefined)).toBeUndefined();
   });
 
+  it('given nothing to change, is the very same array, as a snapshot that shares it needs', () => {
+    const shape = slotShape(9);
+    const some = withSlot(withSlot<string>(undefined, shape, 3, 'three'), shape, 500, 'five hundred');
+
+    expect(withSlot(some, shape, 3, 'three')).toBe(some);
+    expect(withSlot(some, shape, 4, undefined)).toBe(some);
+    expect(changedSlots(some, shape, 0, 511, (value) => value)).toBe(some);
+    expect(changedSlots(some, shape, 4, 499, () => undefined)).toBe(some);
+    expect(withSlot<string>(undefined, shape, 3, undefined)).toBeUndefined();
+  });
+
+  it('asks once for every occupied slot of a range, its ends included, in ascending order', () => {
+    const shape = slotShape(9);
+    let slots: Slots<number>;
+    for (const index of [511, 16, 0, 15, 31, 32]) slots = withSlot(slots, shape, index, index);
+    const asked = (first: number, last: number) => {
+      const seen: [number, number][] = [];
+      changedSlots(slots, shape, first, last, (value, index) => {
+        seen.push([value, index]);
+        return value;
+      });
+      return seen.map(([value, index]) => (value === index ? index : Number.NaN));
+    };
+    expect(asked(0, 511)).toEqual([0, 15, 16, 31, 32, 511]);
+    expect(asked(15, 31)).toEqual([15, 16, 31]);
+    expect(asked(1, 14)).toEqual([]);
+    expect(asked(33, 510)).toEqual([]);
+  });
+
   it('cuts the index so that no chunk has more than 32 slots', () => {
     for (let bits = 1; bits <= 17; bits += 1) {
       const { width, shift } = slotShape(bits);
