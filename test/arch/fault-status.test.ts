@@ -87,5 +87,8 @@ describe('fault status codes', () => {
     expect(() => encodeFaultStatus({ kind: 'permission', level: -1 })).toThrow(/permission .* level -1/);
     expect(() => encodeFaultStatus({ kind: 'parity-on-walk', level: -2 })).toThrow(RangeError);
     expect(() => decodeFaultStatus(64)).toThrow(RangeError);
+    expect(() => encodeFaultStatus({ kind: 'page' } as unknown as FaultStatus)).toThrow(
+      /no fault is called page/,
+    );
   });
 });
