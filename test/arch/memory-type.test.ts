@@ -6,6 +6,8 @@ import {
   CACHE_POLICIES,
   DEVICE_GRE,
   DEVICE_nGnRE,
+  DEVICE_nGnRnE,
+  DEVICE_nGRE,
   DEVICE_TYPES,
   describeMemoryType,
   isNonCacheable,
@@ -32,7 +34,9 @@ function describeByte(byte: number): string {
 
 describe('the spelling of a memory type', () => {
   it('is the manual’s for the types that Linux uses', () => {
+    expect(describeMemoryType(DEVICE_nGnRnE)).toBe('Device-nGnRnE');
     expect(describeMemoryType(DEVICE_nGnRE)).toBe('Device-nGnRE');
+    expect(describeMemoryType(DEVICE_nGRE)).toBe('Device-nGRE');
     expect(describeMemoryType(DEVICE_GRE)).toBe('Device-GRE');
     expect(describeMemoryType(NORMAL_NC)).toBe('Normal Non-cacheable');
     expect(describeMemoryType(NORMAL_WT)).toBe('Normal iWT-oWT RWA');
@@ -54,6 +58,11 @@ describe('the spelling of a memory type', () => {
     [0xa0, 'Normal iWT-oWT RA XS=0'],
   ])('writes hints once where both halves agree or only one has any: MAIR byte %i', (byte, text) => {
     expect(describeByte(byte)).toBe(text);
+  });
+
+  it('says where stage 2 forbids tag accesses to Tagged memory', () => {
+    const memory = { ...NORMAL_WB, tagged: true, noTagAccess: true } as const;
+    expect(describeMemoryType(memory)).toBe('Normal iWB-oWB RWA NoTagAccess');
   });
 
   it('is different for every allocated byte and fits a table cell', () => {
