@@ -1,6 +1,8 @@
 // What each type permits, and the Alignment fault that the whole story turns on.
 
 import { describe, expect, it } from 'vitest';
+import type { Access } from '../../src/arch/access.ts';
+import type { Va } from '../../src/arch/addresses.ts';
 import { combineTypes } from '../../src/arch/combine-rules.ts';
 import type { MemoryType } from '../../src/arch/memory-type.ts';
 import {
@@ -15,11 +17,20 @@ import {
   normal,
 } from '../../src/arch/memory-type.ts';
 import type { AlignmentAccess, Permissions } from '../../src/arch/permits.ts';
-import { alignmentFault, PERMIT_RULES, permits } from '../../src/arch/permits.ts';
+import { alignmentFault, alignmentOf, PERMIT_RULES, permits } from '../../src/arch/permits.ts';
 import { decodeMemAttr } from '../../src/arch/stage2-memattr.ts';
 import { allTypes } from './all-types.ts';
 
 const DEVICES = [DEVICE_nGnRnE, DEVICE_nGnRE, DEVICE_nGRE, DEVICE_GRE];
+const LOAD: Access = {
+  id: 0,
+  kind: 'read',
+  size: 8,
+  va: 0 as Va,
+  ipa: null,
+  stage1: null,
+  syndrome: null,
+};
 const UNALIGNED: AlignmentAccess = { kind: 'write', address: 0xa4, size: 16 };
 
 describe('one unaligned store of a guest into a BAR that it maps write-combining', () => {
@@ -54,6 +65,17 @@ describe('alignment', () => {
     expect(onDevice('write-pair', 0x08, 16)).toBeNull();
     expect(onDevice('write-pair', 0x04, 16)).not.toBeNull();
     expect(onDevice('read-pair', 0x08, 32)).not.toBeNull();
+  });
+
+  it('of LD1 and ST1 is that of one element, which the access says (B2.2)', () => {
+    const bytes = (va: number, element: number) => alignmentOf({ ...LOAD, va: va as Va, size: 16, element });
+    const onBar = (access: AlignmentAccess) =>
+      alignmentFault({ access, stage1: NORMAL_NC, combined: DEVICE_nGnRE })?.because ?? null;
+    expect(bytes(0xa4, 4)).toEqual({ kind: 'read', address: 0xa4, size: 16, element: 4 });
+    expect(onBar(bytes(0xa4, 4))).toBeNull();
+    expect(onBar(bytes(0xa4, 8))).toBe('device-unaligned');
+    expect(onBar(bytes(0xa1, 1))).toBeNull();
+    expect(alignmentOf({ ...LOAD, va: 8 as Va })).toEqual({ kind: 'read', address: 8, size: 8 });
   });
 
   it('of a 128-bit SIMD access at an 8-byte boundary is missing', () => {
@@ -146,6 +168,11 @@ describe('what a type permits', () => {
     expect(row('storeBufferForwarding')).toEqual(['no', 'no', 'no', 'if-no-barrier-between', 'yes']);
   });
 
+  it('lets vector loads read their window and pieces of pairs come as they do, on every type', () => {
+    expect(row('simdWindowReads')).toEqual([true, true, true, true, true]);
+    expect(row('piecesAsTheyCome')).toEqual([true, true, true, true, true]);
+  });
+
   it('is the same for every Device type in alignment, DC ZVA, caching, fetch and exclusives', () => {
     for (const device of DEVICES) {
       expect(column(device)).toMatchObject({
@@ -193,6 +220,8 @@ describe('what a type permits', () => {
       caching: 'device-never-cached',
       instructionFetch: 'device-fetch',
       exclusives: 'exclusives-elsewhere',
+      simdWindowReads: 'simd-window',
+      piecesAsTheyCome: 'multiple-accesses',
     };
     expect(reasons(DEVICE_nGnRnE)).toEqual({
       ...anyDevice,
