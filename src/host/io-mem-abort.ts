@@ -26,7 +26,7 @@ export function ioMemAbort(work: Work, input: FaultInput, because: Because): voi
   }
   const size = 2 ** access.syndrome.sas;
   const write = access.syndrome.wnr;
-  const inKernel = because === 'no-slot' && onKernelBus(work, gpa, size);
+  const inKernel = onKernelBus(work, gpa, size);
   emit(work, {
     type: inKernel ? 'mmio-handled' : 'mmio-exited',
     vm: work.id,

@@ -132,8 +132,35 @@ describe('a stage-1 walk', () => {
   });
 });
 
+describe('an access that no memslot answers and no syndrome describes', () => {
+  it('fails KVM_RUN with ENOSYS and a line in the log, without KVM_CAP_ARM_NISV_TO_USER', () => {
+    const log = 'Data abort outside memslots with no valid syndrome info';
+    const failed = { kind: 'run-failed', errno: 38, log, because: 'no-valid-syndrome' };
+    expect(machine().vm.readPair(NOWHERE, { size: 16 })).toMatchObject(failed);
+  });
+});
+
 describe('the in-kernel MMIO bus', () => {
   const v2 = { version: 2, gicd: GICD as Ipa, gicc: 0x0801_0000 as Ipa } as const;
+
+  it('is asked by every access that io_mem_abort() emulates, a store into a read-only slot, too', () => {
+    const { vm } = machine();
+    vm.mmap(RAM_HVA, 64 * K, anon());
+    vm.slot(0, { ipa: GICD, size: 64 * K, hva: RAM_HVA }, { readonly: true });
+    vm.vgic(v2);
+    vm.run();
+    const handled = { kind: 'mmio-handled', because: 'in-kernel-device' };
+    expect(vm.write(GICD, { size: 4 })).toMatchObject(handled);
+    const exit = { kind: 'mmio-exited', because: 'readonly-slot' };
+    expect(vm.write(GICD + 0x1000, { size: 4 })).toMatchObject(exit);
+    expect(vm.read(GICD, { size: 4 }).kind).toBe('access-completed');
+  });
+
+  it('has no GIC in a VM without one', () => {
+    const { vm } = machine();
+    vm.run();
+    expect(vm.read(GICD, { size: 4 })).toMatchObject({ kind: 'mmio-exited', because: 'no-slot' });
+  });
   const v3 = { version: 3, gicd: GICD as Ipa, gicr: 0x080a_0000 as Ipa } as const;
 
   it('answers for the GICv2 distributor, 4K, once a vCPU has run', () => {
