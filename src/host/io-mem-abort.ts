@@ -38,7 +38,7 @@ export function ioMemAbort(work: Work, input: FaultInput, because: Because): voi
     );
     return;
   }
-  const inKernel = because === 'no-slot' && onKernelBus(work, gpa, size);
+  const inKernel = onKernelBus(work, gpa, size);
   emit(work, {
     type: inKernel ? 'mmio-handled' : 'mmio-exited',
     vm: work.id,

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Access, AccessKind } from '../../src/arch/access.ts';
-import { isCacheMaintenance, isInstructionAbort, isStage1Walk, isWrite } from '../../src/arch/access.ts';
+import {
+  isAcquire,
+  isCacheMaintenance,
+  isInstructionAbort,
+  isRelease,
+  isSimd,
+  isStage1Walk,
+  isWrite,
+} from '../../src/arch/access.ts';
 import type { Va } from '../../src/arch/addresses.ts';
+import { NO_SYNDROME } from '../../src/arch/esr.ts';
 
 const KINDS: readonly AccessKind[] = [
   'read',
@@ -53,5 +62,25 @@ describe('the kind of an access', () => {
     expect(isInstructionAbort(access('s1-walk', 'fetch'))).toBe(true);
     expect(isInstructionAbort(access('s1-walk', 'read'))).toBe(false);
     expect(isInstructionAbort(access('s1-walk-update', 'write'))).toBe(false);
+  });
+});
+
+describe('the instruction behind an access', () => {
+  const ordered = (kind: AccessKind, ar: boolean): Access => ({
+    ...access(kind),
+    syndrome: { ...NO_SYNDROME, isv: true, ar },
+  });
+
+  it('is LDAR or STLR where the syndrome has AR set: the one acquires, the other releases', () => {
+    expect(KINDS.filter((kind) => isAcquire(ordered(kind, true)))).toEqual(['read']);
+    expect(KINDS.filter((kind) => isRelease(ordered(kind, true)))).toEqual(['write']);
+    expect([isAcquire(ordered('read', false)), isRelease(ordered('write', false))]).toEqual([false, false]);
+    expect([isAcquire(access('read')), isRelease(access('write'))]).toEqual([false, false]);
+  });
+
+  it('uses vector registers where it has elements, or moves 16 bytes at once and is no pair', () => {
+    expect(KINDS.filter((kind) => isSimd({ ...access(kind), size: 16 }))).toEqual(['read', 'write']);
+    expect(isSimd({ ...access('read'), size: 8 })).toBe(false);
+    expect(isSimd({ ...access('read-pair'), size: 32, element: 4 })).toBe(true);
   });
 });

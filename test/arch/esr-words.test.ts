@@ -42,7 +42,47 @@ describe('an ESR in words', () => {
     [0x5a000000, 'ISS 0x0000000 not an abort'],
     [0x5a000000, 'EC 0x16 HVC in AArch64 state'],
     [0xfc000000, 'EC 0x3f see the Arm ARM, ESR_ELx.EC'],
+    [0x91000007, 'IL 0 16-bit instruction'],
+    [0x93000007, 'SAS 0 byte'],
+    [0x93400007, 'SAS 1 halfword'],
+    [0x93c00007, 'SAS 3 doubleword'],
+    [0x93200007, 'SSE 1 sign-extended'],
+    [0x93c08007, 'SF 1 64-bit register'],
+    [0x93c04007, 'AR 1 with Acquire/Release semantics'],
+    [0x92000047, 'WnR 1 write'],
+    [0x92000810, 'SET 1 reserved'],
+    [0x92001810, 'SET 3 Restartable (UEO)'],
+    [0x92000835, 'LST 1 ST64BV'],
+    [0x92001035, 'LST 2 LD64B or ST64B'],
   ])('0x%s has the line "%s"', (esr, line) => {
     expect(describeEsr(esr)).toContain(line);
+  });
+
+  it.each([
+    [0x00, 'Unknown reason'],
+    [0x01, 'Trapped WF* instruction'],
+    [0x07, 'Access to SVE, Advanced SIMD or floating-point'],
+    [0x15, 'SVC in AArch64 state'],
+    [0x16, 'HVC in AArch64 state'],
+    [0x17, 'SMC in AArch64 state'],
+    [0x18, 'Trapped MSR, MRS or System instruction'],
+    [0x1a, 'Trapped ERET'],
+    [0x20, 'Instruction Abort from a lower Exception level'],
+    [0x21, 'Instruction Abort without a change of Exception level'],
+    [0x22, 'PC alignment fault'],
+    [0x24, 'Data Abort from a lower Exception level'],
+    [0x25, 'Data Abort without a change of Exception level'],
+    [0x26, 'SP alignment fault'],
+    [0x2f, 'SError exception'],
+    [0x3c, 'BRK instruction'],
+  ])('names exception class %i as the manual does: %s', (ec, name) => {
+    const code = `0x${ec.toString(16).padStart(2, '0')}`;
+    expect(describeEsr(ec * 2 ** 26)[0]).toBe(`EC ${code} ${name}`);
+  });
+
+  it('leaves out ISS2 where it says nothing: of an instruction abort, or all zero', () => {
+    for (const esr of [0x60_8200_0007, 0x9200_0007]) {
+      expect(describeEsr(esr).filter((line) => line.startsWith('ISS2'))).toEqual([]);
+    }
   });
 });

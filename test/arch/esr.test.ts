@@ -69,6 +69,7 @@ describe('the ESR of an abort', () => {
 
   it('any other exception is left in its parts', () => {
     expect(decodeEsr(0x5a000000)).toEqual({ kind: 'other', ec: 0x16, il: true, iss: 0, iss2: 0 });
+    expect(decodeEsr(0)).toEqual({ kind: 'other', ec: 0, il: false, iss: 0, iss2: 0 });
   });
 
   it('decoding gives what was encoded', () => {
@@ -85,6 +86,8 @@ describe('the ESR of an abort', () => {
 
     expect(() => decodeEsr(Number(0xffffffff86000010n))).toThrow(RangeError);
     expect(() => decodeEsr(-1)).toThrow(RangeError);
+    expect(() => decodeEsr(2 ** 44)).toThrow(RangeError);
+    expect(decodeEsr(2 ** 44 - 2 ** 32)).toMatchObject({ kind: 'other', ec: 0, iss2: 0xfff });
     expect(() => encodeAbort({ kind: 'instruction-abort', status, iss2: 2 ** 12 })).toThrow(/ISS2/);
     expect(() =>
       encodeAbort({ kind: 'data-abort', status, syndrome: { ...NO_SYNDROME, isv: true, srt: 32 } }),

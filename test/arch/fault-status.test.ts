@@ -55,6 +55,28 @@ describe('fault status codes', () => {
     expect(new Set(codes.map((code) => describeFaultStatus(decodeFaultStatus(code)))).size).toBe(64);
   });
 
+  it.each([
+    [0x02, 'Address size fault, level 2 (ESR_ELx_FSC_ADDRSZ)'],
+    [0x06, 'Translation fault, level 2 (ESR_ELx_FSC_FAULT)'],
+    [0x0a, 'Access flag fault, level 2 (ESR_ELx_FSC_ACCESS)'],
+    [0x0e, 'Permission fault, level 2 (ESR_ELx_FSC_PERM)'],
+    [0x10, 'Synchronous External abort (ESR_ELx_FSC_EXTABT)'],
+    [0x11, 'Synchronous Tag Check Fault (ESR_ELx_FSC_MTE)'],
+    [0x13, 'Synchronous External abort on translation table walk, level -1 (ESR_ELx_FSC_SEA_TTW)'],
+    [0x18, 'Synchronous parity or ECC error (ESR_ELx_FSC_SECC)'],
+    [0x1e, 'Synchronous parity or ECC error on translation table walk, level 2 (ESR_ELx_FSC_SECC_TTW)'],
+    [0x21, 'Alignment fault'],
+    [0x26, 'Granule Protection Fault on walk, level 2'],
+    [0x28, 'Granule Protection Fault on the output address'],
+    [0x30, 'TLB conflict abort'],
+    [0x31, 'Unsupported atomic hardware update fault'],
+    [0x34, 'IMPLEMENTATION DEFINED fault (Lockdown)'],
+    [0x35, 'IMPLEMENTATION DEFINED fault (unsupported Exclusive or Atomic access) (ESR_ELx_FSC_EXCL_ATOMIC)'],
+    [0x3f, 'reserved fault status code 0x3f'],
+  ])('%i reads as in the Arm ARM and in asm/esr.h: %s', (code, words) => {
+    expect(describeFaultStatus(decodeFaultStatus(code))).toBe(words);
+  });
+
   it('carry the names of Linux where it has them', () => {
     expect(linuxFaultName({ kind: 'permission', level: 3 })).toBe('ESR_ELx_FSC_PERM');
     expect(linuxFaultName({ kind: 'alignment' })).toBeUndefined();
@@ -65,5 +87,8 @@ describe('fault status codes', () => {
     expect(() => encodeFaultStatus({ kind: 'permission', level: -1 })).toThrow(/permission .* level -1/);
     expect(() => encodeFaultStatus({ kind: 'parity-on-walk', level: -2 })).toThrow(RangeError);
     expect(() => decodeFaultStatus(64)).toThrow(RangeError);
+    expect(() => encodeFaultStatus({ kind: 'page' } as unknown as FaultStatus)).toThrow(
+      /no fault is called page/,
+    );
   });
 });

@@ -3,6 +3,7 @@ import type { Granule, Level } from '../../src/arch/geometry.ts';
 import {
   blockLevels,
   entriesPerTable,
+  granuleShift,
   isLeafLevel,
   kvmMinBlockLevel,
   levelSize,
@@ -89,13 +90,15 @@ describe('levels', () => {
     expect(levelSize(granule, level)).toBe(size);
   });
 
-  it('the 64K granule has no level 0, and the 16K granule no level -1', () => {
+  it('the 64K granule has no level 0, the 16K granule no level -1, and none a level 4', () => {
+    expect(() => levelSize(4096, 4 as Level)).toThrow(/4K granule has no lookup level 4/);
     expect(() => levelSize(65536, 0)).toThrow(RangeError);
     expect(() => levelSize(16384, -1)).toThrow(RangeError);
   });
 
   it('a table holds 512, 2048 or 8192 descriptors', () => {
     expect(([4096, 16384, 65536] as const).map(entriesPerTable)).toEqual([512, 2048, 8192]);
+    expect(([4096, 16384, 65536] as const).map(granuleShift)).toEqual([12, 14, 16]);
   });
 });
 

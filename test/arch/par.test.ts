@@ -86,7 +86,13 @@ describe('PAR_EL1', () => {
     expect(() => encodePar({ ...good, pa: pa(0x800) })).toThrow('PAR_EL1.PA 2048 is not a multiple of 4096');
     expect(() => encodePar({ ...good, attr: 256 })).toThrow('PAR_EL1.ATTR 256');
     expect(() => encodePar({ ...good, sh: 4 })).toThrow('PAR_EL1.SH 4');
+    expect(() => encodePar({ ...good, sh: -1 })).toThrow('PAR_EL1.SH -1');
+    expect(() => encodePar({ ...good, attr: 1.5 })).toThrow('PAR_EL1.ATTR 1.5');
     expect(() => encodePar({ ...fault, fst: 64 })).toThrow('PAR_EL1.FST 64');
+    expect(() => encodePar({ ...fault, implementationDefined: 2 ** 16 })).toThrow(
+      'IMPLEMENTATION DEFINED 65536',
+    );
     expect(() => decodePar(2n ** 64n)).toThrow('does not fit 64 bits');
+    expect(() => decodePar(-1n)).toThrow('does not fit 64 bits');
   });
 });

@@ -1,6 +1,8 @@
 // What each type permits, and the Alignment fault that the whole story turns on.
 
 import { describe, expect, it } from 'vitest';
+import type { Access } from '../../src/arch/access.ts';
+import type { Va } from '../../src/arch/addresses.ts';
 import { combineTypes } from '../../src/arch/combine-rules.ts';
 import type { MemoryType } from '../../src/arch/memory-type.ts';
 import {
@@ -15,11 +17,20 @@ import {
   normal,
 } from '../../src/arch/memory-type.ts';
 import type { AlignmentAccess, Permissions } from '../../src/arch/permits.ts';
-import { alignmentFault, PERMIT_RULES, permits } from '../../src/arch/permits.ts';
+import { alignmentFault, alignmentOf, PERMIT_RULES, permits } from '../../src/arch/permits.ts';
 import { decodeMemAttr } from '../../src/arch/stage2-memattr.ts';
 import { allTypes } from './all-types.ts';
 
 const DEVICES = [DEVICE_nGnRnE, DEVICE_nGnRE, DEVICE_nGRE, DEVICE_GRE];
+const LOAD: Access = {
+  id: 0,
+  kind: 'read',
+  size: 8,
+  va: 0 as Va,
+  ipa: null,
+  stage1: null,
+  syndrome: null,
+};
 const UNALIGNED: AlignmentAccess = { kind: 'write', address: 0xa4, size: 16 };
 
 describe('one unaligned store of a guest into a BAR that it maps write-combining', () => {
@@ -53,7 +64,19 @@ describe('alignment', () => {
   it('of a pair is that of one register', () => {
     expect(onDevice('write-pair', 0x08, 16)).toBeNull();
     expect(onDevice('write-pair', 0x04, 16)).not.toBeNull();
+    expect(onDevice('read-pair', 0x08, 16)).toBeNull();
     expect(onDevice('read-pair', 0x08, 32)).not.toBeNull();
+  });
+
+  it('of LD1 and ST1 is that of one element, which the access says (B2.2)', () => {
+    const bytes = (va: number, element: number) => alignmentOf({ ...LOAD, va: va as Va, size: 16, element });
+    const onBar = (access: AlignmentAccess) =>
+      alignmentFault({ access, stage1: NORMAL_NC, combined: DEVICE_nGnRE })?.because ?? null;
+    expect(bytes(0xa4, 4)).toEqual({ kind: 'read', address: 0xa4, size: 16, element: 4 });
+    expect(onBar(bytes(0xa4, 4))).toBeNull();
+    expect(onBar(bytes(0xa4, 8))).toBe('device-unaligned');
+    expect(onBar(bytes(0xa1, 1))).toBeNull();
+    expect(Object.keys(alignmentOf({ ...LOAD, va: 8 as Va }))).toEqual(['kind', 'address', 'size']);
   });
 
   it('of a 128-bit SIMD access at an 8-byte boundary is missing', () => {
@@ -83,11 +106,19 @@ describe('alignment', () => {
     expect(onNormal('exclusive-load', 4, 4)).toBeNull();
     const checked = { stage1: NORMAL_WB, combined: NORMAL_WB, sctlrA: true };
     expect(alignmentFault({ ...checked, access: UNALIGNED })?.because).toBe('sctlr-a');
+    expect(alignmentFault({ ...checked, access: { ...UNALIGNED, address: 0xa0 } })).toBeNull();
+    for (const kind of ['read', 'write', 'read-pair', 'write-pair'] as const) {
+      expect(alignmentFault({ ...checked, access: { kind, address: 2, size: 8 } })?.because).toBe('sctlr-a');
+      expect(onNormal(kind, 2, 8)).toBeNull();
+    }
   });
 
   it('is relaxed by FEAT_LSE2 within 16 bytes', () => {
     expect(onNormal('atomic', 1, 4, true)).toBeNull();
-    expect(onNormal('atomic', 14, 4, true)?.because).toBe('atomic-unaligned');
+    expect(onNormal('atomic', 11, 4, true)).toBeNull();
+    expect(onNormal('atomic', 13, 4, true)?.because).toBe('atomic-unaligned');
+    expect(onNormal('atomic', 28, 8, true)?.because).toBe('atomic-unaligned');
+    expect(onNormal('exclusive-load', 20, 8, true)).toBeNull();
   });
 
   it('is no matter of fetches, walks and maintenance by address', () => {
@@ -98,6 +129,7 @@ describe('alignment', () => {
 
   it('refuses a size that no access has', () => {
     expect(() => onDevice('read', 0, 0)).toThrow(RangeError);
+    expect(() => onDevice('read-pair', 0, 1)).toThrow(/access of 1 bytes/);
     expect(() => onDevice('read-pair', 0, 12)).toThrow(/access of 12 bytes/);
   });
 
@@ -138,6 +170,11 @@ describe('what a type permits', () => {
     expect(row('storeBufferForwarding')).toEqual(['no', 'no', 'no', 'if-no-barrier-between', 'yes']);
   });
 
+  it('lets vector loads read their window and pieces of pairs come as they do, on every type', () => {
+    expect(row('simdWindowReads')).toEqual([true, true, true, true, true]);
+    expect(row('piecesAsTheyCome')).toEqual([true, true, true, true, true]);
+  });
+
   it('is the same for every Device type in alignment, DC ZVA, caching, fetch and exclusives', () => {
     for (const device of DEVICES) {
       expect(column(device)).toMatchObject({
@@ -165,6 +202,10 @@ describe('what a type permits', () => {
     expect(permits(NORMAL_WB, 'NSH').exclusives.value).toBe('implementation-defined');
     expect(permits(NORMAL_WT).exclusives.value).toBe('implementation-defined');
     expect(permits(transient).exclusives.value).toBe('implementation-defined');
+    for (const half of [NORMAL_WT.inner, NON_CACHEABLE]) {
+      expect(permits(normal(half, NORMAL_WB.outer)).exclusives.value).toBe('implementation-defined');
+      expect(permits(normal(NORMAL_WB.inner, half)).exclusives.value).toBe('implementation-defined');
+    }
   });
 
   it('never grows with strictness: what nGnRnE permits each weaker type permits too', () => {
@@ -173,6 +214,50 @@ describe('what a type permits', () => {
       const values = chain.map((permissions) => Number(permissions[name].value));
       expect(values).toEqual([...values].sort((a, b) => a - b));
     }
+  });
+
+  it('says for each answer which letter or sentence it follows from', () => {
+    const reasons = (type: MemoryType) =>
+      Object.fromEntries(Object.entries(permits(type)).map(([name, { because }]) => [name, because]));
+    const anyDevice = {
+      unalignedAccess: 'device-unaligned',
+      dcZva: 'device-dc-zva',
+      speculativeReads: 'device-no-speculation',
+      caching: 'device-never-cached',
+      instructionFetch: 'device-fetch',
+      exclusives: 'exclusives-elsewhere',
+      simdWindowReads: 'simd-window',
+      piecesAsTheyCome: 'multiple-accesses',
+    };
+    expect(reasons(DEVICE_nGnRnE)).toEqual({
+      ...anyDevice,
+      gathering: 'non-gathering',
+      reordering: 'non-reordering',
+      earlyWriteAcknowledgement: 'no-early-write-acknowledgement',
+      storeBufferForwarding: 'non-gathering-endpoint',
+      sizeAndCountKept: 'non-gathering',
+    });
+    expect(reasons(DEVICE_GRE)).toEqual({
+      ...anyDevice,
+      gathering: 'gathering',
+      reordering: 'reordering',
+      earlyWriteAcknowledgement: 'early-write-acknowledgement',
+      storeBufferForwarding: 'gathering-forwards',
+      sizeAndCountKept: 'gathering',
+    });
+    const { speculativeReads, caching, exclusives, ...rest } = reasons(NORMAL_NC);
+    expect([speculativeReads, caching, exclusives]).toEqual([
+      'normal-non-cacheable',
+      'normal-non-cacheable',
+      'exclusives-elsewhere',
+    ]);
+    expect(new Set(Object.values(rest))).toEqual(new Set(['normal-is-memory']));
+    expect(reasons(NORMAL_WB)).toMatchObject({
+      speculativeReads: 'normal-is-memory',
+      caching: 'normal-cacheability',
+      exclusives: 'exclusives-write-back',
+    });
+    expect(reasons(NORMAL_WT)).toMatchObject({ exclusives: 'exclusives-elsewhere' });
   });
 
   it('cites a rule for every answer, and no rule is without an answer', () => {

@@ -26,9 +26,17 @@ describe('the SH field', () => {
 
 describe('combined shareability', () => {
   it('is Outer if either stage is, else Inner if either is', () => {
-    expect(combineShareability('NSH', 'OSH').because).toBe('outer-shareable-at-either-stage');
-    expect(combineShareability('ISH', 'NSH').because).toBe('inner-shareable-at-either-stage');
-    expect(combineShareability('NSH', 'NSH').because).toBe('non-shareable-at-both-stages');
+    const outer = { shareability: 'OSH', because: 'outer-shareable-at-either-stage' };
+    const inner = { shareability: 'ISH', because: 'inner-shareable-at-either-stage' };
+    for (const other of ['NSH', 'ISH', 'OSH'] as const) {
+      expect(combineShareability(other, 'OSH')).toEqual(outer);
+      expect(combineShareability('OSH', other)).toEqual(outer);
+    }
+    expect(combineShareability('ISH', 'NSH')).toEqual(inner);
+    expect(combineShareability('NSH', 'ISH')).toEqual(inner);
+    expect(combineShareability('ISH', 'ISH')).toEqual(inner);
+    const neither = { shareability: 'NSH', because: 'non-shareable-at-both-stages' };
+    expect(combineShareability('NSH', 'NSH')).toEqual(neither);
   });
 
   it('is Outer whatever the fields for Device and iNC-oNC, not for one Non-cacheable half', () => {

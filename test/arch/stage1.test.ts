@@ -1,7 +1,7 @@
 // What stage 1 hands on: from MAIR, before the guest turns its MMU on, and under the control bits.
 
 import { describe, expect, it } from 'vitest';
-import { describeMemoryType } from '../../src/arch/memory-type.ts';
+import { describeMemoryType, NORMAL_WB } from '../../src/arch/memory-type.ts';
 import type { Stage1Attributes } from '../../src/arch/stage1.ts';
 import {
   isStage1On,
@@ -48,6 +48,10 @@ describe('a guest with its MMU on', () => {
     const controls = { ...STAGE_1_ON, c: false };
     const { type } = stage1FromMair(NORMAL, 'data', controls, { xs: true });
     expect(describeMemoryType(type)).toBe('Normal Non-cacheable XS=0');
+    const writeThrough = stage1FromMair({ attr: 0xbb, sh: 0b11 }, 'data', controls, { xs: true });
+    expect(describeMemoryType(writeThrough.type)).toBe('Normal Non-cacheable');
+    const fetched = stage1FromMair({ attr: 0x05, sh: 0 }, 'fetch', STAGE_1_ON, { xs: true });
+    expect(text(fetched)).toBe('Normal Non-cacheable XS=0 OSH: fetch-from-device');
   });
 });
 
@@ -66,6 +70,14 @@ describe('a guest with its MMU off', () => {
   });
 });
 
+describe('the controls of a guest', () => {
+  it('are all off out of reset; Linux turns on stage 1 and both caches', () => {
+    expect(STAGE_1_OFF).toEqual({ m: false, c: false, i: false, dc: false, dct: false });
+    expect(STAGE_1_ON).toEqual({ m: true, c: true, i: true, dc: false, dct: false });
+    expect([isStage1On(STAGE_1_OFF), isStage1On(STAGE_1_ON)]).toEqual([false, true]);
+  });
+});
+
 describe('HCR_EL2.DC = 1', () => {
   const controls = { ...STAGE_1_ON, dc: true, dct: true };
 
@@ -79,5 +91,7 @@ describe('HCR_EL2.DC = 1', () => {
   it('and DCT = 1 makes it Tagged with FEAT_MTE2', () => {
     const { type } = stage1Disabled('data', controls, { mte2: true });
     expect(describeMemoryType(type)).toBe('Normal iWB-oWB RWA Tagged');
+    expect(stage1Disabled('data', { ...controls, dct: false }, { mte2: true }).type).toEqual(NORMAL_WB);
+    expect(stage1Disabled('data', controls).type).toEqual(NORMAL_WB);
   });
 });

@@ -226,4 +226,11 @@ describe('against a flat list of leaves', () => {
     expect(editable.withLeaf(0, 3, 'a').snapshot()).not.toBe(before);
     expect(editable.withLeaf(0, 3, 'a').snapshot()).toBe(editable.snapshot());
   });
+
+  it('a value is its own snapshot and its own view', () => {
+    const value = TranslationTable.empty<string>({ granule: 4096, startLevel: 1, inputBits: 40 });
+
+    expect(value.snapshot()).toBe(value);
+    expect(value.view()).toBe(value);
+  });
 });

@@ -75,9 +75,18 @@ describe('a translation table', () => {
     ['a range that ends before it starts', () => empty.without(PAGE, 0)],
     ['a root of 32 tables', () => TranslationTable.empty({ granule: 4096, startLevel: 2, inputBits: 35 })],
     ['a root of one entry', () => TranslationTable.empty({ granule: 4096, startLevel: 0, inputBits: 39 })],
-    ['more than 52 bits', () => TranslationTable.empty({ granule: 4096, startLevel: 0, inputBits: 53 })],
+    ['more than 52 bits', () => TranslationTable.empty({ granule: 4096, startLevel: -1, inputBits: 53 })],
+    ['half a bit', () => TranslationTable.empty({ granule: 4096, startLevel: 1, inputBits: 39.5 })],
+    ['a range that starts below 0', () => empty.without(-PAGE, PAGE)],
   ])('refuses %s', (_, act) => {
     expect(act).toThrow(RangeError);
+  });
+});
+
+describe('the root', () => {
+  it('has two entries at least', () => {
+    const table = TranslationTable.empty<string>({ granule: 4096, startLevel: 1, inputBits: 31 });
+    expect(table.withLeaf(2 ** 30, 1, 'second').walk(2 ** 31 - 1)).toEqual({ level: 1, leaf: 'second' });
   });
 });
 

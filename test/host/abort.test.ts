@@ -16,12 +16,17 @@ function withRam(kernel = '6.9') {
 
 describe('a synchronous external abort', () => {
   it('is an SError for the guest, and KVM_EXIT_ARM_SEA from 6.19 on', () => {
-    for (const kind of ['sync-external', 'parity'] as const) {
-      expect(withRam('6.17').vm.fault(RAM_IPA, { kind }).kind).toBe('serror-injected');
-      expect(withRam('6.19').vm.fault(RAM_IPA, { kind }).kind).toBe('sea-exited');
+    for (const status of [
+      { kind: 'sync-external' },
+      { kind: 'parity' },
+      { kind: 'sync-external-on-walk', level: 2 },
+      { kind: 'parity-on-walk', level: 2 },
+    ] as const) {
+      const serror = { kind: 'serror-injected', because: 'external-abort' };
+      expect(withRam('6.17').vm.fault(RAM_IPA, status)).toMatchObject(serror);
+      const exit = { kind: 'sea-exited', because: 'external-abort' };
+      expect(withRam('6.19').vm.fault(RAM_IPA, status)).toMatchObject(exit);
     }
-    const onWalk = { kind: 'sync-external-on-walk', level: 2 } as const;
-    expect(withRam('6.17').vm.fault(RAM_IPA, onWalk)).toMatchObject({ because: 'external-abort' });
   });
 });
 
@@ -33,7 +38,41 @@ describe('a fault status that KVM does not know', () => {
   });
 });
 
+describe('an IPA beyond the VM', () => {
+  it('comes before the memslots for translation faults alone; FAR is the IPA with the offset in its page', () => {
+    const { vm } = withRam();
+    expect(vm.read(2 ** 40 + 0x128).end).toMatchObject({ far: 2 ** 40 + 0x128, because: 'ipa-beyond-vm' });
+    expect(vm.fault(2 ** 40, { kind: 'alignment' })).toMatchObject({ because: 'unsupported-fsc' });
+    const permission = vm.fault(2 ** 40, { kind: 'permission', level: 3 });
+    expect(permission).toMatchObject({ kind: 'run-failed', because: 'no-valid-syndrome' });
+  });
+});
+
+describe('FSC 0x35 on a kernel that injects it', () => {
+  it('is the only status of an unknown kind that reaches the guest', () => {
+    const { vm } = withRam('7.0');
+    const unsupported = { kind: 'run-failed', errno: 14, because: 'unsupported-fsc' };
+    expect(vm.fault(RAM_IPA, { kind: 'alignment' })).toMatchObject(unsupported);
+    expect(vm.fault(RAM_IPA, { kind: 'lockdown' })).toMatchObject(unsupported);
+  });
+});
+
 describe('an access-flag fault', () => {
+  it('in a slot sets the flag and nothing else: no page is looked up, no map call begins', () => {
+    const m = withRam();
+    m.vm.write(RAM_IPA);
+    const { host } = m.simulation.state;
+    if (host === null) throw new Error('booted');
+    const status = { kind: 'access-flag', level: 3 } as const;
+    const fault = { ipa: RAM_IPA as Ipa, far: RAM_IPA, esr: 0x9200000b, status };
+    const access = accessOf(0, 'read', RAM_IPA);
+    const input = { type: 'stage2-faulted', vm: 0, vcpu: 0, access, fault } as const;
+    expect(decideHost(host, m.vm.state(), input)).toEqual([
+      { type: 'stage2-made-young', vm: 0, vcpu: 0, ipa: RAM_IPA },
+      { type: 'guest-reentered', vm: 0, vcpu: 0, because: 'access-flag' },
+    ]);
+  });
+
   it('where no slot is goes to MMIO: the slot is looked for first', () => {
     const { vm } = machine();
     vm.enable('KVM_CAP_ARM_NISV_TO_USER');
@@ -69,6 +108,19 @@ describe('a stage-1 walk', () => {
     expect(readOnly('5.15').walk(RAM_IPA)).toMatchObject({ because: 'stage1-walk-needs-memory' });
   });
 
+  it('that updates a descriptor in a read-only slot is a write, told by its permission fault, not by WnR', () => {
+    const m = machine({ kernel: '6.1' });
+    m.vm.mmap(RAM_HVA, 4 * M, anon());
+    m.vm.slot(0, { ipa: RAM_IPA, size: 4 * M, hva: RAM_HVA }, { readonly: true });
+    const { host } = m.simulation.state;
+    if (host === null) throw new Error('booted');
+    const access = accessOf(0, 's1-walk-update', RAM_IPA, {}, { level: 3, purpose: 'read' });
+    const status = { kind: 'permission', level: 3 } as const;
+    const fault = { ipa: RAM_IPA as Ipa, far: 0, esr: 0x9200008f, status };
+    const [first] = decideHost(host, m.vm.state(), { type: 'stage2-faulted', vm: 0, vcpu: 0, access, fault });
+    expect(first).toMatchObject({ type: 'abort-injected', because: 'stage1-walk-needs-memory' });
+  });
+
   it('in RAM that was only read is a permission fault, which KVM answers with a writable page', () => {
     const { vm } = withRam();
     vm.hostWrite(RAM_HVA, 4 * K);
@@ -80,8 +132,35 @@ describe('a stage-1 walk', () => {
   });
 });
 
+describe('an access that no memslot answers and no syndrome describes', () => {
+  it('fails KVM_RUN with ENOSYS and a line in the log, without KVM_CAP_ARM_NISV_TO_USER', () => {
+    const log = 'Data abort outside memslots with no valid syndrome info';
+    const failed = { kind: 'run-failed', errno: 38, log, because: 'no-valid-syndrome' };
+    expect(machine().vm.readPair(NOWHERE, { size: 16 })).toMatchObject(failed);
+  });
+});
+
 describe('the in-kernel MMIO bus', () => {
   const v2 = { version: 2, gicd: GICD as Ipa, gicc: 0x0801_0000 as Ipa } as const;
+
+  it('is asked by every access that io_mem_abort() emulates, a store into a read-only slot, too', () => {
+    const { vm } = machine();
+    vm.mmap(RAM_HVA, 64 * K, anon());
+    vm.slot(0, { ipa: GICD, size: 64 * K, hva: RAM_HVA }, { readonly: true });
+    vm.vgic(v2);
+    vm.run();
+    const handled = { kind: 'mmio-handled', because: 'in-kernel-device' };
+    expect(vm.write(GICD, { size: 4 })).toMatchObject(handled);
+    const exit = { kind: 'mmio-exited', because: 'readonly-slot' };
+    expect(vm.write(GICD + 0x1000, { size: 4 })).toMatchObject(exit);
+    expect(vm.read(GICD, { size: 4 }).kind).toBe('access-completed');
+  });
+
+  it('has no GIC in a VM without one', () => {
+    const { vm } = machine();
+    vm.run();
+    expect(vm.read(GICD, { size: 4 })).toMatchObject({ kind: 'mmio-exited', because: 'no-slot' });
+  });
   const v3 = { version: 3, gicd: GICD as Ipa, gicr: 0x080a_0000 as Ipa } as const;
 
   it('answers for the GICv2 distributor, 4K, once a vCPU has run', () => {

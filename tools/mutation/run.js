@@ -70,7 +70,7 @@ function filesOf(wanted) {
   const all = [ARCH, HOST, `${HOST}/calls`].flatMap(sourcesIn);
   return wanted.length === 0
     ? all
-    : all.filter((file) => wanted.some((it) => `${file}/`.startsWith(`${it}/`)));
+    : wanted.flatMap((it) => all.filter((file) => `${file}/`.startsWith(`${it}/`)));
 }
 
 /** @param {readonly string[]} files */

@@ -81,6 +81,8 @@ function createRunner() {
 
     /** @param {{ activeMutant: { id: string }, testFilter?: string[], hitLimit?: number, reloadEnvironment?: boolean }} options */
     async mutantRun({ activeMutant, testFilter, hitLimit, reloadEnvironment = false }) {
+      // After a time out Stryker goes on with a new process, which has not seen the first run.
+      if (loaded.length === 0) loaded = await load();
       Object.assign(switches, { activeMutant: activeMutant.id, hitCount: 0, hitLimit });
       try {
         return await verdict(await testsFor(testFilter, alwaysAfresh || reloadEnvironment), hitLimit);
