@@ -41,8 +41,7 @@ export {
   normalWriteThrough,
   writeCombining,
 } from './guest/mapping.ts';
-export type { GuestAbort, OpResult, Steps, Vectors } from './guest/operations.ts';
-export type { Cpu, GuestProgram, Signal } from './guest/program.ts';
+export type { Cpu, GuestAbort, GuestProgram, OpResult, Signal, Steps, Vectors } from './guest/operations.ts';
 export type { TableMapping, TablePlan, TablesInput } from './guest/table-plan.ts';
 export { stage1Tables } from './guest/table-plan.ts';
 export type { Because } from './host/because.ts';

@@ -1,6 +1,6 @@
-// The event bus: one queue, first in first out, one RxJS Subject for each event type that a part handles, and Subjects for
-// observers. An event emitted while another is handled waits its turn; a handler that throws stops the run and names the
-// event.
+// The event bus: one queue, first in first out, one RxJS Subject for each event type that a part handles, and Subjects
+// for observers. An event emitted while another is handled waits its turn; a handler that throws stops the run and
+// names the event.
 
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs';

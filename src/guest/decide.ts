@@ -3,30 +3,27 @@
 // follow.
 
 import type { Access } from '../arch/access.ts';
-import { isAcquire, isCacheMaintenance, isRelease, isStage1Walk, isWrite } from '../arch/access.ts';
+import { isAcquire, isRelease, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
-import type { MemoryType } from '../arch/memory-type.ts';
-import { alignmentFault, alignmentOf, permits } from '../arch/permits.ts';
-import type { Shareability } from '../arch/shareability.ts';
+import { permits } from '../arch/permits.ts';
 import type { PaRange } from '../arch/transaction.ts';
 import { rangeAt } from '../arch/transaction.ts';
-import { stage1Of } from './both-stages.ts';
 import type { Choose } from './choices.ts';
 import { TYPICAL } from './choices.ts';
 import { accessDevice, continueAccess } from './device-access.ts';
 import { drain, drainAll } from './drain.ts';
 import { completed, issued } from './emit.ts';
-import type { Barrier, GuestBecause, GuestEvent, Translation } from './events.ts';
+import type { Barrier, GuestEvent, Translation } from './events.ts';
 import type { TransactionAnswer } from './evolve.ts';
 import { externalAbort } from './external-abort.ts';
 import type { Stage2Regime } from './mmu.ts';
-import { faultOf, translateStage2 } from './mmu.ts';
+import { translateStage2 } from './mmu.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
 import type { RamContents } from './ram.ts';
 import { accessRam } from './ram.ts';
+import { makesNoAccess, stage1Refusal, unsupportedExclusive } from './refusals.ts';
 import { registerValue } from './register-value.ts';
 import { boundsOf, speculativeRead } from './speculation.ts';
-import { stage1Esr } from './stage1-fault.ts';
 import type { VcpuState } from './state.ts';
 import { overdue, overlapping, withoutLines } from './store-buffer.ts';
 import { beginWalk, descriptorRead, descriptorUpdated, walkUnderWay } from './walk.ts';
@@ -263,35 +260,6 @@ function toDevice(
   return [issued(vcpu, id, isOld ? unkept : read, 'speculative-read'), ...events];
 }
 
-/**
- * Exclusives outside shareable Write-Back memory: whether they work is IMPLEMENTATION DEFINED (DDI0487 B2.2.6). A
- * typical processor lets them; one may refuse them, at the first stage that made the memory so.
- */
-function unsupportedExclusive(
-  vcpu: VcpuState,
-  id: number,
-  regime: GuestRegime,
-  access: Access,
-  { combined }: Translation,
-  address: Ipa,
-): GuestEvent[] | null {
-  if (access.kind !== 'exclusive-load' && access.kind !== 'exclusive-store') return null;
-  const { choose = TYPICAL } = regime;
-  const isPromised = (type: MemoryType, sh: Shareability): boolean =>
-    permits(type, sh).exclusives.value === 'guaranteed';
-  if (isPromised(combined.type, combined.shareability) || choose('exclusive', 2) === 0) return null;
-  const { vm } = vcpu;
-  const status = { kind: 'unsupported-exclusive-or-atomic' } as const;
-  const first = stage1Of(access, vcpu.stage1);
-  if (isPromised(first.type, first.shareability)) {
-    const fault = faultOf(access, address, status, regime.cpu);
-    return [{ type: 'stage2-faulted', vm, vcpu: id, access, attempt: vcpu.attempts, fault }];
-  }
-  const esr = stage1Esr(access, status);
-  const because = 'exclusive-unsupported';
-  return [{ type: 'stage1-faulted', vm, vcpu: id, access: access.id, far: access.va, esr, because }];
-}
-
 /** PRFM takes no fault; where the combined type permits speculation it reads (DDI0487 B2.10.1, B2.10.2). */
 function prefetch(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access): GuestEvent[] {
   const done = completed(vcpu, id, access, { because: 'prefetch-never-faults' });
@@ -304,34 +272,4 @@ function prefetch(vcpu: VcpuState, id: number, regime: GuestRegime, access: Acce
   const reads = transactionsOf(access, result.pa, type, false);
   const sent = choose === TYPICAL ? reads : reads.map((read) => ({ ...read, keeps: true as const }));
   return [...sent.map((read) => issued(vcpu, id, read, 'speculative-read')), done];
-}
-
-/**
- * Faults that stage 1 takes to EL1 before stage 2 is asked (measured rule 1; DDI0487 R_XCHFJ for alignment).
- */
-function stage1Refusal(
-  vcpu: VcpuState,
-  regime: Stage2Regime,
-  access: Access,
-): { esr: number | null; because: GuestBecause } | null {
-  const { controls, paBits } = vcpu.stage1;
-  if (access.ipa === null) return { esr: null, because: 'stage1-refuses' };
-  if (isStage1Walk(access.kind)) return null;
-  if (!controls.m && access.va >= 2 ** paBits) {
-    return { esr: stage1Esr(access, { kind: 'address-size', level: 0 }), because: 'stage1-address-size' };
-  }
-  if (!regime.cpu.departures.deviceAlignmentFaults) return null;
-  if (access.kind !== 'dc-zva' && access.va % access.size === 0) return null;
-  const { type } = stage1Of(access, vcpu.stage1);
-  const at = alignmentOf(access);
-  const fault = alignmentFault({ access: at, stage1: type, combined: type });
-  if (fault === null) return null;
-  return { esr: stage1Esr(access, { kind: 'alignment' }), because: 'stage1-alignment' };
-}
-
-/** Instructions that end without any memory access. */
-function makesNoAccess(vcpu: VcpuState, regime: Stage2Regime, access: Access): GuestBecause | null {
-  if (access.kind === 'exclusive-store' && !vcpu.monitor) return 'monitor-clear';
-  const maintenance = isCacheMaintenance(access.kind) && !regime.cpu.departures.cacheMaintenanceFaults;
-  return maintenance ? 'maintenance-is-a-no-op' : null;
 }

@@ -103,14 +103,6 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
         holdAnswer(vcpu, vcpu.waiting, event.value);
       vcpu.waiting = { ...vcpu.waiting, answers: [...vcpu.waiting.answers, event.value] };
       return;
-    case 'speculation-answered': {
-      const { pa, size } = event.read;
-      hold(vcpu, event.read, { start: pa, end: (pa + size) as Pa });
-      return;
-    }
-    case 'reads-discarded':
-      vcpu.heldReads = [];
-      return;
     case 'stage1-faulted':
     case 'run-failed':
     case 'abort-injected':
@@ -129,7 +121,7 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       vcpu.interruptsMasked = false;
       return;
     default:
-      evolveStoreBuffer(vcpu, event);
+      evolveBuffers(vcpu, event);
   }
 }
 
@@ -162,8 +154,17 @@ function ended(vcpu: VcpuState): void {
   vcpu.waiting = null;
 }
 
-function evolveStoreBuffer(vcpu: VcpuState, event: VcpuInput): void {
+/** Stores that wait, and reads that loads to come may be answered by. */
+function evolveBuffers(vcpu: VcpuState, event: VcpuInput): void {
   switch (event.type) {
+    case 'speculation-answered': {
+      const { pa, size } = event.read;
+      hold(vcpu, event.read, { start: pa, end: (pa + size) as Pa });
+      return;
+    }
+    case 'reads-discarded':
+      vcpu.heldReads = [];
+      return;
     case 'store-buffered':
       vcpu.storeBuffer =
         event.into === undefined

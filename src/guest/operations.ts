@@ -2,8 +2,10 @@
 
 import type { Access } from '../arch/access.ts';
 import type { Barrier } from './events.ts';
-import type { GuestProgram } from './program.ts';
+import type { BurstOptions, LoadOptions, PairOptions, StoreOptions, VectorOptions } from './instruction.ts';
+import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
 import type { Stage1Tables } from './stage1-regime.ts';
+import type { TablePlan } from './table-plan.ts';
 
 /** An exception that the guest takes at EL1 instead of the access. */
 export interface GuestAbort {
@@ -45,3 +47,78 @@ export interface Vectors {
 
 /** A run of operations inside a program: `yield*` it. */
 export type Steps<Result> = Generator<GuestOp, Result, OpResult>;
+
+export type GuestProgram = (cpu: Cpu) => Steps<void>;
+
+/** Something that programs of guests and of the VMM can wait for; it stays raised. */
+export interface Signal {
+  readonly signal: string;
+}
+
+/** What a vCPU can be told to do. Everything but the mappings is a generator: `yield* cpu.store(...)`. */
+export interface Cpu {
+  /** Number of the vCPU in its VM. */
+  readonly index: number;
+  /** Maps a region at a virtual address of its own. */
+  ioremap(target: Mappable, attribute: Stage1Attribute): Mapping;
+  /** The region with stage 1 off: accesses switch SCTLR_EL1.M off, data is Device-nGnRnE. */
+  physical(target: Mappable): Mapping;
+  /**
+   * Stores tables with stage 1 off, a doubleword each, then switches to them: what `va` gives is walked from here on.
+   * Stops at the first store that aborts, which is its result.
+   */
+  useTables(plan: TablePlan): Steps<OpResult>;
+  /** SCTLR_EL1.EE for the data of the accesses that follow, and of their walks. */
+  setEndian(order: 'little' | 'big'): void;
+  /** A virtual address that the tables of `useTables` translate; as long as there are none, an IPA. */
+  va(address: number): GuestAddress;
+  /** The guest's RAM, `offset` bytes behind its start; Normal Write-Back and executable. */
+  ram(offset: number): GuestAddress;
+  load(at: GuestAddress, options?: LoadOptions): Steps<OpResult>;
+  store(at: GuestAddress, options?: StoreOptions): Steps<OpResult>;
+  /** LD1 of several vector registers: ISV = 0, each element aligned by itself. */
+  loadVectors(at: GuestAddress, options?: VectorOptions): Steps<OpResult>;
+  /** ST1. */
+  storeVectors(at: GuestAddress, options?: VectorOptions & { readonly value?: bigint }): Steps<OpResult>;
+  /** Neighbouring loads, as the inner loop of a memcpy makes them: each is certain once the first is. */
+  loadBurst(at: GuestAddress, options: Omit<BurstOptions, 'value'>): Steps<OpResult>;
+  /** LDP: ISV = 0. */
+  loadPair(at: GuestAddress, options?: PairOptions): Steps<OpResult>;
+  /** STP: ISV = 0. */
+  storePair(at: GuestAddress, options?: PairOptions): Steps<OpResult>;
+  /** LDXR: ISV = 0, arms the local monitor. */
+  loadExclusive(at: GuestAddress, options?: { readonly size?: 1 | 2 | 4 | 8 }): Steps<OpResult>;
+  /** STXR: ISV = 0; without an armed monitor it makes no access. */
+  storeExclusive(
+    at: GuestAddress,
+    options?: { readonly size?: 1 | 2 | 4 | 8; readonly value?: bigint },
+  ): Steps<OpResult>;
+  /** Runs one instruction from there. */
+  fetch(at: GuestAddress): Steps<OpResult>;
+  /** PRFM: never faults. */
+  prefetch(at: GuestAddress): Steps<OpResult>;
+  dcZva(at: GuestAddress): Steps<OpResult>;
+  dcCvac(at: GuestAddress): Steps<OpResult>;
+  dcCvau(at: GuestAddress): Steps<OpResult>;
+  dcCivac(at: GuestAddress): Steps<OpResult>;
+  dcIvac(at: GuestAddress): Steps<OpResult>;
+  icIvau(at: GuestAddress): Steps<OpResult>;
+  /** Neighbouring stores, as the inner loop of a memcpy makes them; stops at the first that aborts. */
+  burst(at: GuestAddress, options: BurstOptions): Steps<OpResult>;
+  dmb(): Steps<OpResult>;
+  dsb(): Steps<OpResult>;
+  /** DGH, FEAT_DGH: a hint against further gathering. */
+  dgh(): Steps<OpResult>;
+  isb(): Steps<OpResult>;
+  /** What runs in place of the program when an interrupt is taken; interrupts have to be unmasked for that. */
+  vectors(vectors: Vectors): Steps<OpResult>;
+  /** PSTATE.I and PSTATE.F; both are set at first. */
+  maskInterrupts(): Steps<OpResult>;
+  unmaskInterrupts(): Steps<OpResult>;
+  /** WFI: goes on once an interrupt is pending for this vCPU, masked or not. */
+  wfi(): Steps<OpResult>;
+  /** Tells everyone who waits for the signal to go on. */
+  raise(signal: Signal): Steps<OpResult>;
+  /** Goes on once the signal is raised. */
+  await(signal: Signal): Steps<OpResult>;
+}

@@ -3,7 +3,7 @@
 
 import type { Ipa } from '../arch/addresses.ts';
 import type { DeviceDescription } from '../devices/description.ts';
-import type { GuestProgram } from '../guest/program.ts';
+import type { GuestProgram } from '../guest/operations.ts';
 import type { Ioeventfd, Vgic } from '../host/calls.ts';
 import type { VmmProgram } from './scenario-vmm.ts';
 

@@ -8,7 +8,7 @@ import { regionOf } from '../devices/description.ts';
 import type { Size } from '../devices/sizes.ts';
 import { bytesOf } from '../devices/sizes.ts';
 import type { Mappable } from '../guest/mapping.ts';
-import type { GuestProgram } from '../guest/program.ts';
+import type { GuestProgram } from '../guest/operations.ts';
 import type { Vgic } from '../host/calls.ts';
 import type { Check, DiedWanted, LeafWanted, ReceivedWanted, SawWanted } from './expect.ts';
 import {

@@ -2,7 +2,7 @@
 // and get its errno back. Actions are those of QEMU, VFIO and KVM in their own names.
 
 import type { PowerState } from '../devices/pci/config-space.ts';
-import type { Signal } from '../guest/program.ts';
+import type { Signal } from '../guest/operations.ts';
 import type { Prot } from '../host/vma.ts';
 
 /** An assigned region of a VM, as its handle has it. */

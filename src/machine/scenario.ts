@@ -2,7 +2,7 @@
 // assigned to them, what their vCPUs run and what is expected, by kernel and by kind of device.
 
 import type { DeviceDescription, DeviceKind } from '../devices/description.ts';
-import type { Signal } from '../guest/program.ts';
+import type { Signal } from '../guest/operations.ts';
 import { KERNELS, kernelPreset } from '../host/kernels.ts';
 import type { Check } from './expect.ts';
 import type { Variant, VaryDevice } from './report.ts';

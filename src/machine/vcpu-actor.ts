@@ -4,8 +4,7 @@
 import { STAGE_1_OFF, STAGE_1_ON } from '../arch/stage1.ts';
 import { gicOf, interruptOf, wakes } from '../devices/gicv2/lines.ts';
 import type { Mappable } from '../guest/mapping.ts';
-import type { GuestOp, OpResult, Steps, Vectors } from '../guest/operations.ts';
-import type { Cpu, GuestProgram } from '../guest/program.ts';
+import type { Cpu, GuestOp, GuestProgram, OpResult, Steps, Vectors } from '../guest/operations.ts';
 import { createCpu } from '../guest/program.ts';
 import type { MachineEvent } from './events.ts';
 import { livelocks, livelocksForEver } from './livelock.ts';

@@ -10,8 +10,7 @@ import {
   physicalMapping,
   writeCombining,
 } from '../../src/guest/mapping.ts';
-import type { GuestOp, OpResult } from '../../src/guest/operations.ts';
-import type { GuestProgram } from '../../src/guest/program.ts';
+import type { GuestOp, GuestProgram, OpResult } from '../../src/guest/operations.ts';
 import { createCpu } from '../../src/guest/program.ts';
 
 const BAR = { name: 'nic.BAR0', ipa: ipa(0x1000_0000), size: 0x1_0000 };

@@ -36,10 +36,16 @@ const sourcesIn = (folder) =>
     .map((name) => `${folder}/${name}`)
     .filter((file) => !NOT_MEASURED.includes(file));
 
-/** Tests of seconds, which look at every encoding or at thousands of random ones: a mutant only they find has no name. */
+/**
+ * Tests of seconds, which look at every encoding or at thousands of random ones: a mutant only they find has
+ * no name.
+ */
 const SLOW = ['test/arch/combine-algebra.test.ts', 'test/arch/combine-space.test.ts'];
 
-/** The tests a mutant of `file` has to survive: those of its name in src/arch, all of the host's in src/host. @param {string} file */
+/**
+ * The tests a mutant of `file` has to survive: those of its name in src/arch, all of the host's in src/host.
+ * @param {string} file
+ */
 function testsOf(file) {
   const folder = file.startsWith(ARCH) ? 'test/arch' : 'test/host';
   const name = basename(file, '.ts');
@@ -87,12 +93,15 @@ function summary(files) {
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
     ...[...rows, total].map(
       (row) =>
-        `| ${row.file} | ${row.mutants} | ${row.killed} | ${row.timeout} | ${row.survived} | ${score(row)} | ${row.ignored} |`,
+        `| ${[row.file, row.mutants, row.killed, row.timeout, row.survived, score(row), row.ignored].join(' | ')} |`,
     ),
   ].join('\n');
 }
 
-/** Mutants that were run, by how they ended; `ignored` are those that a comment or the plugin explains. @param {string} file */
+/**
+ * Mutants that were run, by how they ended; `ignored` are those that a comment or the plugin explains.
+ * @param {string} file
+ */
 function countsOf(file) {
   const path = join(root, reportOf(file));
   /** @type {{ files: { [file: string]: { mutants: { status: string }[] } } }} */

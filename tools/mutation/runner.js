@@ -1,5 +1,5 @@
-// A test runner for Stryker in one process: a mutant costs what its tests cost, a tenth of a start of vitest. Tests stay
-// loaded where no module keeps a memo; mutants that act while a module loads always get it afresh.
+// A test runner for Stryker in one process: a mutant costs what its tests cost, a tenth of a start of vitest. Tests
+// stay loaded where no module keeps a memo; mutants that act while a module loads always get it afresh.
 
 import { register } from 'node:module';
 import { join } from 'node:path';
@@ -7,7 +7,10 @@ import { pathToFileURL } from 'node:url';
 import { collected } from './collect.js';
 
 /** @typedef {{ id: string, fileName: string, body: () => unknown }} Test */
-/** @typedef {{ activeMutant?: string, currentTestId?: string, hitCount?: number, hitLimit?: number, mutantCoverage?: object }} Switches */
+/**
+ * @typedef {{ activeMutant?: string, currentTestId?: string, hitCount?: number, hitLimit?: number,
+ * mutantCoverage?: object }} Switches
+ */
 
 const global = /** @type {{ __stryker__?: Switches }} */ (globalThis);
 
@@ -79,7 +82,10 @@ function createRunner() {
       return { status: 'complete', tests, mutantCoverage: switches.mutantCoverage };
     },
 
-    /** @param {{ activeMutant: { id: string }, testFilter?: string[], hitLimit?: number, reloadEnvironment?: boolean }} options */
+    /**
+     * @param {{ activeMutant: { id: string }, testFilter?: string[], hitLimit?: number, reloadEnvironment?:
+     * boolean }} options
+     */
     async mutantRun({ activeMutant, testFilter, hitLimit, reloadEnvironment = false }) {
       // After a time out Stryker goes on with a new process, which has not seen the first run.
       if (loaded.length === 0) loaded = await load();
