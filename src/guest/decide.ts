@@ -3,10 +3,10 @@
 // follow.
 
 import type { Access } from '../arch/access.ts';
-import { isAcquire, isCacheMaintenance, isRelease, isStage1Walk, isWrite } from '../arch/access.ts';
+import { isAcquire, isRelease, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { MemoryType } from '../arch/memory-type.ts';
-import { alignmentFault, alignmentOf, permits } from '../arch/permits.ts';
+import { permits } from '../arch/permits.ts';
 import type { Shareability } from '../arch/shareability.ts';
 import type { PaRange } from '../arch/transaction.ts';
 import { rangeAt } from '../arch/transaction.ts';
@@ -16,7 +16,7 @@ import { TYPICAL } from './choices.ts';
 import { accessDevice, continueAccess } from './device-access.ts';
 import { drain, drainAll } from './drain.ts';
 import { completed, issued } from './emit.ts';
-import type { Barrier, GuestBecause, GuestEvent, Translation } from './events.ts';
+import type { Barrier, GuestEvent, Translation } from './events.ts';
 import type { TransactionAnswer } from './evolve.ts';
 import { externalAbort } from './external-abort.ts';
 import type { Stage2Regime } from './mmu.ts';
@@ -27,9 +27,10 @@ import { accessRam } from './ram.ts';
 import { registerValue } from './register-value.ts';
 import { boundsOf, speculativeRead } from './speculation.ts';
 import { stage1Esr } from './stage1-fault.ts';
+import { makesNoAccess, stage1Refusal } from './stage1-refusal.ts';
 import type { VcpuState } from './state.ts';
 import { overdue, overlapping, withoutLines } from './store-buffer.ts';
-import { beginWalk, descriptorRead, descriptorUpdated, walkUnderWay } from './walk.ts';
+import { beginWalk, walked, walkUnderWay } from './walk.ts';
 
 /** What a vCPU reacts to besides its own events: words of the host, and answers of devices and the VMM. */
 export type GuestInput =
@@ -124,7 +125,7 @@ function goOn(
       return access.ipa === null ? [] : throughStage2(vcpu, id, regime, access, access.ipa);
     case 'stage1-descriptor-read':
     case 'stage1-descriptor-updated':
-      return walked(vcpu, id, regime, input);
+      return walked(vcpu, id, input, regime.cpu.hardwareAccessFlag);
     case 'guest-reentered':
       return retry(vcpu, id, regime, access);
     case 'instruction-skipped':
@@ -135,18 +136,6 @@ function goOn(
     case 'transaction-answered':
       return input.access === access.id ? continueAccess(vcpu, id) : [];
   }
-}
-
-type DescriptorInput = Extract<
-  GuestInput,
-  { readonly type: 'stage1-descriptor-read' | 'stage1-descriptor-updated' }
->;
-
-function walked(vcpu: VcpuState, id: number, regime: GuestRegime, input: DescriptorInput): GuestEvent[] {
-  const walk = walkUnderWay(vcpu);
-  if (walk === null) return [];
-  if (input.type === 'stage1-descriptor-updated') return descriptorUpdated(vcpu, id, walk);
-  return descriptorRead(vcpu, id, walk, input.descriptor, regime.cpu.hardwareAccessFlag);
 }
 
 /** DMB and DSB drain; DGH only says that merging across it is not worth waiting for (DDI0487 C6.2 DGH). */
@@ -304,34 +293,4 @@ function prefetch(vcpu: VcpuState, id: number, regime: GuestRegime, access: Acce
   const reads = transactionsOf(access, result.pa, type, false);
   const sent = choose === TYPICAL ? reads : reads.map((read) => ({ ...read, keeps: true as const }));
   return [...sent.map((read) => issued(vcpu, id, read, 'speculative-read')), done];
-}
-
-/**
- * Faults that stage 1 takes to EL1 before stage 2 is asked (measured rule 1; DDI0487 R_XCHFJ for alignment).
- */
-function stage1Refusal(
-  vcpu: VcpuState,
-  regime: Stage2Regime,
-  access: Access,
-): { esr: number | null; because: GuestBecause } | null {
-  const { controls, paBits } = vcpu.stage1;
-  if (access.ipa === null) return { esr: null, because: 'stage1-refuses' };
-  if (isStage1Walk(access.kind)) return null;
-  if (!controls.m && access.va >= 2 ** paBits) {
-    return { esr: stage1Esr(access, { kind: 'address-size', level: 0 }), because: 'stage1-address-size' };
-  }
-  if (!regime.cpu.departures.deviceAlignmentFaults) return null;
-  if (access.kind !== 'dc-zva' && access.va % access.size === 0) return null;
-  const { type } = stage1Of(access, vcpu.stage1);
-  const at = alignmentOf(access);
-  const fault = alignmentFault({ access: at, stage1: type, combined: type });
-  if (fault === null) return null;
-  return { esr: stage1Esr(access, { kind: 'alignment' }), because: 'stage1-alignment' };
-}
-
-/** Instructions that end without any memory access. */
-function makesNoAccess(vcpu: VcpuState, regime: Stage2Regime, access: Access): GuestBecause | null {
-  if (access.kind === 'exclusive-store' && !vcpu.monitor) return 'monitor-clear';
-  const maintenance = isCacheMaintenance(access.kind) && !regime.cpu.departures.cacheMaintenanceFaults;
-  return maintenance ? 'maintenance-is-a-no-op' : null;
 }
