@@ -26,7 +26,7 @@ import { registerValue } from './register-value.ts';
 import { boundsOf, speculativeRead } from './speculation.ts';
 import type { VcpuState } from './state.ts';
 import { overdue, overlapping, withoutLines } from './store-buffer.ts';
-import { beginWalk, descriptorRead, descriptorUpdated, walkUnderWay } from './walk.ts';
+import { beginWalk, walked, walkUnderWay } from './walk.ts';
 
 /** What a vCPU reacts to besides its own events: words of the host, and answers of devices and the VMM. */
 export type GuestInput =
@@ -121,7 +121,7 @@ function goOn(
       return access.ipa === null ? [] : throughStage2(vcpu, id, regime, access, access.ipa);
     case 'stage1-descriptor-read':
     case 'stage1-descriptor-updated':
-      return walked(vcpu, id, regime, input);
+      return walked(vcpu, id, input, regime.cpu.hardwareAccessFlag);
     case 'guest-reentered':
       return retry(vcpu, id, regime, access);
     case 'instruction-skipped':
@@ -132,18 +132,6 @@ function goOn(
     case 'transaction-answered':
       return input.access === access.id ? continueAccess(vcpu, id) : [];
   }
-}
-
-type DescriptorInput = Extract<
-  GuestInput,
-  { readonly type: 'stage1-descriptor-read' | 'stage1-descriptor-updated' }
->;
-
-function walked(vcpu: VcpuState, id: number, regime: GuestRegime, input: DescriptorInput): GuestEvent[] {
-  const walk = walkUnderWay(vcpu);
-  if (walk === null) return [];
-  if (input.type === 'stage1-descriptor-updated') return descriptorUpdated(vcpu, id, walk);
-  return descriptorRead(vcpu, id, walk, input.descriptor, regime.cpu.hardwareAccessFlag);
 }
 
 /** DMB and DSB drain; DGH only says that merging across it is not worth waiting for (DDI0487 C6.2 DGH). */

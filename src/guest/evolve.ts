@@ -71,12 +71,8 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       vcpu.attempts = 0;
       return;
     case 'stage1-walk-stepped':
-      vcpu.walk = event.walk;
-      vcpu.pending = event.access;
-      vcpu.waiting = null;
-      return;
     case 'stage1-translated':
-      vcpu.walk = null;
+      vcpu.walk = event.type === 'stage1-translated' ? null : event.walk;
       vcpu.pending = event.access;
       vcpu.waiting = null;
       return;

@@ -68,8 +68,26 @@ function walkAccess(walk: Walk, tables: Stage1Tables, kind: 's1-walk' | 's1-walk
   };
 }
 
+type DescriptorInput = Extract<
+  GuestEvent,
+  { readonly type: 'stage1-descriptor-read' | 'stage1-descriptor-updated' }
+>;
+
+/** What follows from an access of the walk that came through stage 2. */
+export function walked(
+  vcpu: VcpuState,
+  id: number,
+  input: DescriptorInput,
+  hardwareAccessFlag: boolean,
+): GuestEvent[] {
+  const walk = walkUnderWay(vcpu);
+  if (walk === null) return [];
+  if (input.type === 'stage1-descriptor-updated') return descriptorUpdated(vcpu, id, walk);
+  return descriptorRead(vcpu, id, walk, input.descriptor, hardwareAccessFlag);
+}
+
 /** A descriptor came back: on to the next table, or the leaf decides. @param descriptor null if it is not known */
-export function descriptorRead(
+function descriptorRead(
   vcpu: VcpuState,
   id: number,
   walk: Walk,
@@ -137,7 +155,7 @@ function permitted(walk: Walk, leaf: Stage1Leaf): boolean {
 }
 
 /** The update of a leaf's flags was written: its translation holds. */
-export function descriptorUpdated(vcpu: VcpuState, id: number, walk: Walk): GuestEvent[] {
+function descriptorUpdated(vcpu: VcpuState, id: number, walk: Walk): GuestEvent[] {
   const { tables } = vcpu.stage1;
   if (tables === undefined || walk.leaf === null) return [];
   const entry = decodeStage1(tables.granule, walk.level, walk.leaf);

@@ -99,7 +99,8 @@ describe('a guest that walks its own tables', () => {
       });
       host.run(function* (vmm) {
         yield* vmm.await(stored);
-        yield* vmm.reset(card);
+        yield* vmm.pciCommand(card, { memory: false });
+        yield* vmm.pciCommand(card, { memory: true });
         yield* vmm.raise(zapped);
       });
     });
