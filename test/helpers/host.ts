@@ -166,6 +166,7 @@ const ENDINGS = [
   'access-completed',
   'mmio-exited',
   'mmio-handled',
+  'gicv-trapped',
   'nisv-exited',
   'run-failed',
   'abort-injected',
