@@ -45,13 +45,18 @@ export class HandlerError extends Error {
   }
 }
 
+/** Places of the queue that are kept for the next events, with the last ones that stood there. */
+const MOST_KEPT = 64;
+
 export function createBus<E extends Typed, P extends E>({ accept, published }: Reception<E, P>): Bus<E, P> {
   const all = new Subject<P>();
   const topics = new Map<string, Subject<P>>();
   const handled = new Map<string, Subject<E>>();
-  const queue: E[] = [];
-  const causes: (number | null)[] = [];
+  // Places are written over rather than taken away: an array that shrinks to nothing is allocated anew each time.
+  let queue: E[] = [];
+  let causes: (number | null)[] = [];
   let head = 0;
+  let tail = 0;
   let seq = -1;
   let draining = false;
   let failure: { readonly error: unknown } | null = null;
@@ -75,11 +80,14 @@ export function createBus<E extends Typed, P extends E>({ accept, published }: R
   const drain = (): void => {
     draining = true;
     try {
-      for (; head < queue.length; head++) deliver(queue[head] as E, causes[head] as number | null);
+      for (; head < tail; head++) deliver(queue[head] as E, causes[head] as number | null);
     } finally {
-      queue.length = 0;
-      causes.length = 0;
+      if (tail > MOST_KEPT) {
+        queue = [];
+        causes = [];
+      }
       head = 0;
+      tail = 0;
       failure = null;
       draining = false;
     }
@@ -104,8 +112,9 @@ export function createBus<E extends Typed, P extends E>({ accept, published }: R
       }
     },
     emit(event, cause) {
-      queue.push(event);
-      causes.push(cause);
+      queue[tail] = event;
+      causes[tail] = cause;
+      tail += 1;
       if (!draining) drain();
     },
   };

@@ -68,7 +68,7 @@ export function createSimulation(options: SimulationOptions = {}): Simulation {
     accept(event, seq, cause) {
       at = clock.now;
       machine.apply(event);
-      for (const recorder of recorders) recorder(event, seq, cause, at);
+      for (let index = 0; index < recorders.length; index++) recorders[index]?.(event, seq, cause, at);
       clock.advanceTo(at + EVENT_NS);
     },
     published: (event, seq, cause) => ({ ...event, cause, seq, at }),
