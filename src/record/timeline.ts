@@ -1,6 +1,7 @@
 // The timeline of a run: every event with the state after it, what differs between two moments, and why anything is as
 // it is. Memory is bounded by its settings: what is not held is made anew from the events.
 
+import type { LeafAttributes } from '../arch/descriptor.ts';
 import type { MachineEvent, Recorded } from '../machine/events.ts';
 import { plainState } from '../machine/plain.ts';
 import type { Simulation } from '../machine/simulation.ts';
@@ -74,11 +75,25 @@ export function record(simulation: Simulation, options: TimelineOptions = {}): T
 export function timelineOf(events: Iterable<Recorded>, options: TimelineOptions = {}): Timeline {
   const { timeline, add } = recording(initialState(), options);
   const plain = plainState(initialState());
-  for (const event of events) {
+  const share = sharing();
+  for (const given of events) {
+    const event = share(given);
     plain.apply(event);
     add(event, event.cause, event.at, plain.state, true);
   }
   return timeline;
+}
+
+/** Leaves of a run share their attributes; read from text each has its own, as much memory as all else of a leaf. */
+function sharing(): (event: Recorded) => Recorded {
+  const known = new Map<string, LeafAttributes>();
+  return (event) => {
+    if (!('attributes' in event)) return event;
+    const key = Object.values(event.attributes).join();
+    const attributes = known.get(key) ?? event.attributes;
+    known.set(key, attributes);
+    return { ...event, attributes };
+  };
 }
 
 function recording(before: MachineState, options: TimelineOptions): Recording {
