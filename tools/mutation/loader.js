@@ -2,10 +2,14 @@
 // and the query of the importing module passed on, so that `?run=2` imports a test file and all it needs afresh.
 
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import ts from 'typescript';
 
 const COLLECT = new URL('collect.js', import.meta.url).href;
+
+/** The package by its own name, as scenarios import it: the sources in Stryker's copy. */
+const STAGETWO = pathToFileURL(join(process.cwd(), 'src/index.ts')).href;
 
 const compilerOptions = {
   target: ts.ScriptTarget.ES2023,
@@ -19,7 +23,7 @@ const translated = new Map();
 /** @type {import('node:module').ResolveHook} */
 export async function resolve(specifier, context, next) {
   if (specifier === 'vitest' && context.parentURL !== COLLECT) return { url: COLLECT, shortCircuit: true };
-  const resolved = await next(specifier, context);
+  const resolved = await next(specifier === 'stagetwo' ? STAGETWO : specifier, context);
   const isFresh = resolved.url.endsWith('.ts') && context.parentURL !== undefined;
   return isFresh ? { ...resolved, url: resolved.url + new URL(context.parentURL ?? '').search } : resolved;
 }
