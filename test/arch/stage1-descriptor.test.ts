@@ -68,6 +68,21 @@ describe('a stage 1 descriptor', () => {
     expect(decodeStage1(4096, 1, 0x4000_0701n).kind).toBe('leaf');
   });
 
+  it('with bit 0 clear is invalid, whatever the rest says', () => {
+    expect(decodeStage1(4096, 3, 0n)).toEqual({ kind: 'invalid' });
+    expect(decodeStage1(4096, 3, 0x4000_0702n)).toEqual({ kind: 'invalid' });
+    expect(decodeStage1(4096, 1, 0x4000_0702n)).toEqual({ kind: 'invalid' });
+  });
+
+  it.each([
+    ['a block where none may stand', () => encodeStage1Leaf(4096, 0, { ...KERNEL_DATA, output: ipa(0) })],
+    ['a block off its grid', () => encodeStage1Leaf(4096, 2, { ...KERNEL_DATA, output: ipa(0x1000) })],
+    ['an output of 49 bits', () => encodeStage1Leaf(4096, 3, { ...KERNEL_DATA, output: ipa(2 ** 48) })],
+    ['a table off its granule', () => encodeStage1Table(16384, ipa(0x1000))],
+  ])('refuses to encode %s', (_, encode) => {
+    expect(encode).toThrow(RangeError);
+  });
+
   it('of a table carries APTable[1] and PXNTable', () => {
     const table = encodeStage1Table(4096, ipa(0x4000_1000)) | (1n << 62n) | (1n << 59n);
     expect(decodeStage1(4096, 2, table)).toEqual({

@@ -182,7 +182,7 @@ describe('the protection of a VMA (rule 23)', () => {
 
 describe('memory decoding switched off', () => {
   it('is felt through VFIO only: sysfs and /dev/mem mappings stay', () => {
-    const { vm, pciCommand } = withRam({}, pfnmap('sysfs', undefined, { device: GPU }));
+    const { vm, pciCommand } = withRam({ kernel: '6.1' }, pfnmap('sysfs', undefined, { device: GPU }));
     vm.read(RAM_IPA);
     pciCommand(0);
     expect(vm.leaves()).toHaveLength(1);
