@@ -1,11 +1,11 @@
 // What the host's own page table holds after a touch, page by page, and in which events that is told: populating,
-// zero pages, huge pages at the edges of a VMA, protection, hugetlb, VFIO's fault handler, guest_memfd.
+// zero pages, huge pages at the edges of a VMA, protection, hugetlb, guest_memfd.
 
 import { describe, expect, it } from 'vitest';
 import type { Hva, Ipa } from '../../src/arch/addresses.ts';
 import type { VmaBacking } from '../../src/host/vma.ts';
 import type { MachineOptions, TestMachine } from '../helpers/host.ts';
-import { anon, G, GPU, hugetlb, K, M, machine, pfnmap, RAM_HVA, RAM_IPA } from '../helpers/host.ts';
+import { anon, G, hugetlb, K, M, machine, RAM_HVA, RAM_IPA } from '../helpers/host.ts';
 
 const PAGE = 4 * K;
 
@@ -210,58 +210,6 @@ describe('hugetlb', () => {
   it('of 1G is one entry of the PUD, of 2M one of the PMD', () => {
     const giant = withRam({}, hugetlb(G), G);
     expect(populated(giant, () => giant.vm.hostWrite(RAM_HVA + 5 * M, 1))).toEqual([[0, 1, 1]]);
-  });
-});
-
-describe('pages of a device', () => {
-  const BAR = { kernel: '6.1', thp: 'never' } as const;
-
-  it('cannot be touched while memory decoding is off or the function sleeps, if vfio-pci maps them', () => {
-    const m = withRam({ kernel: '6.12' }, pfnmap('vfio-pci', undefined, { device: GPU }));
-    m.pciCommand(0);
-    expect(m.vm.read(RAM_IPA)).toMatchObject({ errno: 14, because: 'device-memory-disabled' });
-    m.pciCommand(2);
-    expect(m.vm.read(RAM_IPA).kind).toBe('access-completed');
-  });
-
-  it('of another function, of no function or of another driver can be touched all the same', () => {
-    for (const backing of [
-      pfnmap('vfio-pci', undefined, { device: '0000:02:00.0' }),
-      pfnmap('vfio-pci'),
-      pfnmap('sysfs', undefined, { device: GPU }),
-      pfnmap('vfio-platform', undefined, { device: GPU }),
-    ]) {
-      const m = withRam(BAR, backing);
-      m.vm.read(RAM_IPA);
-      m.pciCommand(0);
-      expect(m.vm.read(RAM_IPA + PAGE)).toMatchObject({ kind: 'access-completed', faults: [0x07] });
-    }
-  });
-
-  it('are listed by vfio-pci alone, once a mapping', () => {
-    const listed = (backing: VmaBacking) => {
-      const m = withRam(BAR, backing);
-      m.vm.read(RAM_IPA);
-      m.vm.read(RAM_IPA + PAGE);
-      return m.log.filter(({ type }) => type === 'vfio-vma-listed').length;
-    };
-    expect(listed(pfnmap('vfio-pci'))).toBe(1);
-    expect(listed(pfnmap('vfio-platform'))).toBe(0);
-  });
-
-  it('are a block of the host where the window lies in the mapping, with vfio_pci_mmap_huge_fault() only', () => {
-    const levelAt = (offset: number, hva: number, size: number, vfioHugeFault: boolean) => {
-      const m = machine({ kernel: '6.12', features: { vfioHugeFault } });
-      m.vm.mmap(RAM_HVA, 16 * M, anon());
-      m.vm.mmap(hva, size, pfnmap('vfio-pci', 0x60_0000_0000 + (hva - RAM_HVA)));
-      m.vm.slot(0, { ipa: RAM_IPA, size: 16 * M, hva: RAM_HVA });
-      m.vm.read(RAM_IPA + offset);
-      return m.vm.leafAt(RAM_IPA + offset)?.level;
-    };
-    expect(levelAt(2 * M, RAM_HVA + M, 4 * M, true)).toBe(2);
-    expect(levelAt(2 * M, RAM_HVA + M, 4 * M, false)).toBe(3);
-    expect(levelAt(M, RAM_HVA + M, 4 * M, true)).toBe(3);
-    expect(levelAt(4 * M, RAM_HVA + M, 4 * M, true)).toBe(3);
   });
 });
 
