@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { leafAttributes, memAttrOf } from '../../src/host/leaf.ts';
+import { leafAttributes, memAttrOf, setProtAttr } from '../../src/host/leaf.ts';
 
 const TYPES = ['normal', 'normal-nc', 'device'] as const;
 
@@ -42,5 +42,13 @@ describe('the attributes that KVM gives a leaf', () => {
         }
       }
     }
+  });
+
+  it('are refused as executable device memory, for one exception level, too', () => {
+    const refused = () => leafAttributes(true, { write: true, exec: true, type: 'device' });
+    expect(refused).toThrow('a device leaf cannot be executable (-EINVAL)');
+    const prot = { write: true, px: true, ux: false, device: true, normalNc: false };
+    expect(setProtAttr(prot, { fwb: true, xnx: true })).toBeNull();
+    expect(setProtAttr({ ...prot, px: false, ux: true }, { fwb: true, xnx: true })).toBeNull();
   });
 });

@@ -184,3 +184,30 @@ describe('a memory error in hugetlb', () => {
     expect(signal(G + PAGE)).toMatchObject({ lsb: 12 });
   });
 });
+
+describe('a fault in guest_memfd', () => {
+  const withGmem = () => {
+    const m = machine({ kernel: '6.19', cpu: { dic: false } });
+    const at = { ipa: RAM_IPA as Ipa, size: 4 * M, hva: RAM_HVA as Hva };
+    m.vm.call({ kind: 'set-memslot', slot: 0, ...at, readonly: false, logDirty: false, guestMemfd: true });
+    return m;
+  };
+
+  it('maps a page, and widens the page there is after a permission fault', () => {
+    const m = withGmem();
+    const page = { ipa: RAM_IPA + PAGE, level: 3, because: 'guest-memfd', dirty: null };
+    expect(begun(m, 'write', RAM_IPA + PAGE + 8).plan).toMatchObject({ ...page, kind: 'map' });
+    m.vm.write(RAM_IPA + PAGE);
+    const { plan } = begun(m, 'fetch', RAM_IPA + PAGE, { kind: 'permission', level: 3 });
+    expect(plan).toMatchObject({ ...page, kind: 'relax', attributes: { write: true, xn: 0 } });
+  });
+
+  it('of a page with a memory error ends KVM_RUN with EHWPOISON: no process has it mapped', () => {
+    const m = withGmem();
+    const { memory } = m.vm.state();
+    const poisoned = { memory: memory.withLeaf(RAM_HVA + PAGE, 3, { kind: 'poisoned' }) };
+    const [event, ...others] = decided(m, 'read', RAM_IPA + PAGE + 8, TRANSLATION, poisoned);
+    expect(event).toMatchObject({ type: 'run-failed', errno: 133, log: null, because: 'hwpoison' });
+    expect(others).toEqual([]);
+  });
+});

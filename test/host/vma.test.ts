@@ -74,6 +74,7 @@ describe('replacing a range', () => {
 
   it('touches no neighbour', () => {
     expect(replaceVmas(before, 0x4000, 0x6000, [])).toEqual(before);
+    expect(replaceVmas(before, 0x5000, 0x5800, [])).toEqual(before);
   });
 });
 
