@@ -47,9 +47,10 @@ describe('pages of a device', () => {
       pfnmap('sysfs', undefined, { device: GPU }),
       pfnmap('vfio-platform', undefined, { device: GPU }),
     ]) {
-      const m = withDevice(BAR, backing);
+      const m = withDevice({ ...BAR, features: { vfioGuardsD3hot: true } }, backing);
       m.vm.read(RAM_IPA);
       m.pciCommand(0);
+      m.simulation.dispatch({ type: 'pci-power-written', device: GPU, state: 'D3hot' });
       expect(m.vm.read(RAM_IPA + PAGE)).toMatchObject({ kind: 'access-completed', faults: [0x07] });
     }
   });

@@ -95,8 +95,25 @@ describe('stores of the VMM', () => {
     const m = withRam({}, anon('hugepage'));
     m.vm.hostWrite(RAM_HVA, 4 * M);
     m.vm.pageout(RAM_HVA, PAGE);
-    m.vm.dontneed(RAM_HVA + PAGE, PAGE);
-    expect(populated(m, () => m.vm.hostWrite(RAM_HVA + PAGE, PAGE))).toEqual([[PAGE, 3, 1]]);
+    m.vm.dontneed(RAM_HVA + PAGE, 2 * PAGE);
+    expect(populated(m, () => m.vm.hostWrite(RAM_HVA + PAGE, 2 * PAGE))).toEqual([[PAGE, 3, 2]]);
+  });
+
+  it('take memory that nobody else has, whatever came before', () => {
+    const m = withRam({}, anon('hugepage'));
+    m.vm.mmap(RAM_HVA + G, 4 * M, hugetlb(2 * M));
+    m.vm.mmap(RAM_HVA + 2 * G, 4 * M, anon());
+    for (const at of [2 * G, 0, 2 * G + PAGE, G, 2 * G + 4 * PAGE]) m.vm.hostWrite(RAM_HVA + at, 2 * PAGE);
+    const taken = [...m.vm.state().memory.leaves()]
+      .flatMap(({ level, leaf }) =>
+        leaf.kind === 'page' ? [{ pa: leaf.pa, size: level === 2 ? 2 * M : PAGE }] : [],
+      )
+      .sort((a, b) => a.pa - b.pa);
+    expect(taken).toHaveLength(2 + 5);
+    for (const [index, { pa }] of taken.slice(1).entries()) {
+      const before = taken[index];
+      expect(pa).toBeGreaterThanOrEqual((before?.pa ?? 0) + (before?.size ?? 0));
+    }
   });
 
   it('fill hugetlb page by page of its own size', () => {
@@ -120,6 +137,7 @@ describe('loads of the VMM', () => {
       [0, 3, 1],
       [PAGE, 3, 1],
     ]);
+    expect(populated(m, () => m.vm.hostRead(RAM_HVA, 2 * PAGE))).toEqual([]);
     m.vm.read(RAM_IPA);
     m.vm.read(RAM_IPA + PAGE + 0x10);
     const [first, second] = [m.vm.leafAt(RAM_IPA), m.vm.leafAt(RAM_IPA + PAGE)];
@@ -138,6 +156,11 @@ describe('loads of the VMM', () => {
     const [first, fourth] = [m.vm.leafAt(RAM_IPA + PAGE), m.vm.leafAt(RAM_IPA + 4 * PAGE)];
     expect((fourth?.pa ?? 0) - (first?.pa ?? 0)).toBe(3 * PAGE);
     expect((first?.pa ?? 1) % (2 * M)).toBe(0);
+    m.vm.mmap(RAM_HVA + G, 4 * M, anon());
+    m.vm.slot(1, { ipa: RAM_IPA + G, size: 4 * M, hva: RAM_HVA + G });
+    m.vm.read(RAM_IPA + G);
+    const small = m.vm.leafAt(RAM_IPA + G)?.pa ?? 0;
+    expect(Math.abs(small - (first?.pa ?? 0))).toBeGreaterThanOrEqual(2 * M);
   });
 });
 
@@ -186,6 +209,26 @@ describe('a page from swap', () => {
     m.vm.read(RAM_IPA + PAGE + 0x10);
     expect(m.vm.leafAt(RAM_IPA + PAGE)).toMatchObject({ write: false });
     expect(m.vm.leafAt(RAM_IPA)).toBeUndefined();
+  });
+
+  it('that was read comes back read-only on 6.1: reads leave it so, a store of the VMM makes it writable', () => {
+    const m = withRam({ kernel: '6.1' });
+    m.vm.hostWrite(RAM_HVA, 2 * PAGE);
+    m.vm.pageout(RAM_HVA, 2 * PAGE);
+    expect(populated(m, () => m.vm.hostRead(RAM_HVA + PAGE, PAGE))).toEqual([[PAGE, 3, 1]]);
+    expect(populated(m, () => m.vm.hostRead(RAM_HVA + PAGE, PAGE))).toEqual([]);
+    expect(populated(m, () => m.vm.hostWrite(RAM_HVA + PAGE + 8, 1))).toEqual([[PAGE, 3, 1]]);
+    expect(populated(m, () => m.vm.hostWrite(RAM_HVA + PAGE + 8, 1))).toEqual([]);
+  });
+
+  it('of a read-only mapping is made writable by the first store after mprotect', () => {
+    const m = withRam({ kernel: '6.12' });
+    m.vm.hostWrite(RAM_HVA, PAGE);
+    m.vm.pageout(RAM_HVA, PAGE);
+    m.vm.mprotect(RAM_HVA, 4 * M, 'read');
+    m.vm.hostRead(RAM_HVA, PAGE);
+    m.vm.mprotect(RAM_HVA, 4 * M, 'read-write');
+    expect(populated(m, () => m.vm.hostWrite(RAM_HVA, PAGE))).toEqual([[0, 3, 1]]);
   });
 
   it('is another page than before, and the only one that comes back', () => {
