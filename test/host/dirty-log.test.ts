@@ -53,6 +53,61 @@ describe('a dirty log', () => {
     expect(protectedRanges).toMatchObject({ ranges: [{ ipa: RAM_IPA + PAGE, size: 5 * PAGE }] });
   });
 
+  it('is one of each slot, and says by what it was changed', () => {
+    const m = written({}, 'nohugepage');
+    m.vm.slot(1, { ...AT, ipa: RAM_IPA + 4 * M });
+    startLog(m);
+    m.vm.slot(1, { ...AT, ipa: RAM_IPA + 4 * M }, { logDirty: true });
+    m.vm.write(RAM_IPA + PAGE);
+    m.vm.write(RAM_IPA + 4 * M + 2 * PAGE);
+    const from = m.log.length;
+    expect(m.vm.dirtyLog(1)).toEqual([2]);
+    expect(m.vm.clearDirtyLog(0, 0, 64)).toBe(0);
+    const changes = m.log.slice(from).filter(({ type }) => type === 'dirty-log-changed');
+    expect(changes).toMatchObject([
+      { slot: 1, change: 'get' },
+      { slot: 0, change: 'clear' },
+    ]);
+    const reasons = m.log.slice(from).filter(({ type }) => type === 'stage2-write-protected');
+    expect(reasons.map((event) => 'because' in event && event.because)).toEqual([
+      'dirty-logging',
+      'dirty-logging',
+    ]);
+    expect(m.vm.dirtyLog(0)).toEqual([]);
+  });
+
+  it('is cleared word by word: what lies between two dirty words stays writable', () => {
+    const m = written({}, 'nohugepage');
+    m.vm.enable(MANUAL, 1);
+    startLog(m);
+    for (const page of [1, 130]) m.vm.write(RAM_IPA + page * PAGE);
+    const from = m.log.length;
+    expect(m.vm.clearDirtyLog(0, 0, 192)).toBe(0);
+    const [event] = m.log.slice(from).filter(({ type }) => type === 'stage2-write-protected');
+    expect(event).toMatchObject({
+      ranges: [
+        { ipa: RAM_IPA + PAGE, size: PAGE },
+        { ipa: RAM_IPA + 130 * PAGE, size: PAGE },
+      ],
+    });
+  });
+
+  it('is cleared to the end of a slot that is no whole word long, and from nowhere behind it', () => {
+    const m = machine();
+    const size = 100 * PAGE;
+    m.vm.mmap(RAM_HVA, size, anon());
+    m.vm.slot(0, { ...AT, size });
+    m.vm.enable(MANUAL, 1);
+    m.vm.slot(0, { ...AT, size }, { logDirty: true });
+    m.vm.write(RAM_IPA + 99 * PAGE);
+    expect(m.vm.clearDirtyLog(0, 64, 35)).toBe(22);
+    expect(m.vm.clearDirtyLog(0, 64, 64)).toBe(22);
+    expect(m.vm.clearDirtyLog(0, 128, 64)).toBe(22);
+    expect(m.vm.dirtyLog(0)).toEqual([99]);
+    expect(m.vm.clearDirtyLog(0, 64, 36)).toBe(0);
+    expect(m.vm.dirtyLog(0)).toEqual([]);
+  });
+
   it('with MANUAL_PROTECT2 is left as it is by GET; CLEAR protects, and takes whole words', () => {
     const m = written({}, 'nohugepage');
     expect(m.vm.enable(MANUAL, 1)).toBe(0);

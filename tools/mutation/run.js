@@ -12,13 +12,14 @@ const stryker = join(here, 'node_modules', '@stryker-mutator', 'core', 'bin', 's
 const ARCH = 'src/arch';
 const HOST = 'src/host';
 
-/** No decision in them: types, data, words, and `evolve`, which only does what events say. */
-const NOT_MEASURED = [
-  ...['cpu', 'stage2-fault'].map((name) => `${ARCH}/${name}.ts`),
-  ...['because', 'calls', 'events', 'evolve', 'kernel-features', 'kernels', 'state', 'vgic'].map(
-    (name) => `${HOST}/${name}.ts`,
-  ),
-];
+/** Types and departures as data: nothing in them decides. */
+const DATA = ['cpu.ts', 'stage2-fault.ts'];
+
+/** What a leaf gets, when a fault is retried or ends otherwise, and what the host puts behind a page. */
+const POLICY = [
+  ...['abort', 'user-mem-abort', 'gmem-abort', 'io-mem-abort', 'inject'],
+  ...['leaf', 'map', 'memslot', 'mte', 'mm-fault', 'notifier', 'vfio-zap', 'vma'],
+].map((name) => `${name}.ts`);
 
 /** combine.ts remembers what it computed; nothing in src/host, and nothing that its tests use, does. */
 const WITH_MEMO = 'src/arch/';
@@ -29,12 +30,11 @@ const TESTED_AS = new Map([
   ['table-page', 'translation-table'],
 ]);
 
-/** @param {string} folder @returns {string[]} its sources that are measured, without those below it */
-const sourcesIn = (folder) =>
+/** @param {string} folder @param {(name: string) => boolean} wanted @returns {string[]} */
+const sourcesIn = (folder, wanted) =>
   readdirSync(join(root, folder))
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => `${folder}/${name}`)
-    .filter((file) => !NOT_MEASURED.includes(file));
+    .filter((name) => name.endsWith('.ts') && wanted(name))
+    .map((name) => `${folder}/${name}`);
 
 /**
  * Tests of seconds, which look at every encoding or at thousands of random ones: a mutant only they find has
@@ -58,7 +58,7 @@ function testsOf(file) {
     .filter((test) => !SLOW.includes(test));
 }
 
-/** Stryker's report of a file, from which it also goes on next time. @param {string} file */
+/** Stryker's report of a file. @param {string} file */
 const reportOf = (file) => `.mutation/${file.replaceAll('/', '-')}.json`;
 
 /** @param {string} file @returns {boolean} whether the run itself succeeded, whatever survived */
@@ -71,11 +71,15 @@ function mutate(file) {
   return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env }).status === 0;
 }
 
-/** @param {readonly string[]} wanted files and folders; everything measured if none is named */
+/** @param {readonly string[]} wanted files and folders; the architecture and the policy if none is named */
 function filesOf(wanted) {
-  const all = [ARCH, HOST, `${HOST}/calls`].flatMap(sourcesIn);
+  const measured = [
+    ...sourcesIn(ARCH, (name) => !DATA.includes(name)),
+    ...sourcesIn(HOST, (name) => POLICY.includes(name)),
+  ];
+  const all = [...measured, ...sourcesIn(`${HOST}/calls`, () => true)];
   return wanted.length === 0
-    ? all
+    ? measured
     : wanted.flatMap((it) => all.filter((file) => `${file}/`.startsWith(`${it}/`)));
 }
 
