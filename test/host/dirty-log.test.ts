@@ -74,6 +74,10 @@ describe('a dirty log', () => {
       'dirty-logging',
     ]);
     expect(m.vm.dirtyLog(0)).toEqual([]);
+    m.vm.write(RAM_IPA + PAGE);
+    m.vm.write(RAM_IPA + 4 * M + 2 * PAGE);
+    expect(m.vm.clearDirtyLog(1, 0, 64)).toBe(0);
+    expect([m.vm.dirtyLog(1), m.vm.dirtyLog(0)]).toEqual([[], [1]]);
   });
 
   it('is cleared word by word: what lies between two dirty words stays writable', () => {

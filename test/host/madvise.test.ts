@@ -67,6 +67,12 @@ describe('MADV_DONTNEED', () => {
     expect([0, 2 * M, 4 * M].map((at) => entryAt(m, at))).toEqual(['2: page', '2: nothing', '2: page']);
   });
 
+  it('returns 0 where every byte is mapped', () => {
+    const m = written(anon());
+    expect(m.vm.dontneed(RAM_HVA, 8 * M)).toBe(0);
+    expect(m.vm.dontneed(RAM_HVA + PAGE, PAGE)).toBe(0);
+  });
+
   it('reclaims nothing, whatever reclaim could take', () => {
     const m = written(anon());
     const reclaim = [{ kind: 'unmap-range', start: RAM_HVA as Hva, end: (RAM_HVA + PAGE) as Hva }] as const;
@@ -102,9 +108,16 @@ describe('MADV_HWPOISON', () => {
     ]);
   });
 
+  it('leaves alone what cannot be touched', () => {
+    const m = written(anon());
+    m.vm.mprotect(RAM_HVA, PAGE, 'none');
+    expect(notified(m, () => poison(m, 0, 2 * PAGE))).toEqual([['memory-failure', PAGE, 2 * PAGE]]);
+    expect(entryAt(m, 0)).toBe('3: page');
+  });
+
   it('takes whole pages of hugetlb', () => {
     const m = written(hugetlb(2 * M));
-    expect(notified(m, () => poison(m, 2 * M, PAGE))).toEqual([['memory-failure', 2 * M, 4 * M]]);
+    expect(notified(m, () => poison(m, 2 * M + PAGE, PAGE))).toEqual([['memory-failure', 2 * M, 4 * M]]);
     expect([0, 2 * M, 4 * M].map((at) => entryAt(m, at))).toEqual(['2: page', '2: poisoned', '2: page']);
   });
 });

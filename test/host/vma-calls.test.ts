@@ -65,8 +65,8 @@ describe('munmap', () => {
     const bar = mapped('6.1', pfnmap('vfio-pci'));
     const reasons = notified(bar, () => bar.vm.munmap(RAM_HVA + 2 * M, 2 * M)).map(([because]) => because);
     expect(reasons).toEqual(['vfio-vma-split', 'vfio-vma-split', 'unmap']);
-    bar.vm.mmap(RAM_HVA + 16 * M, M, pfnmap('vfio-pci'));
-    expect(numbers(bar)).toHaveLength(3);
+    for (const more of [16, 32, 64]) bar.vm.mmap(RAM_HVA + more * M, M, pfnmap('vfio-pci'));
+    expect(numbers(bar)).toHaveLength(5);
     expect(allDiffer(numbers(bar))).toBe(true);
     for (const backing of [pfnmap('devmem'), pfnmap('vfio-platform'), anon()]) {
       const m = mapped('6.1', backing);
@@ -118,6 +118,10 @@ describe('mprotect', () => {
       );
     expect(from(0, 8 * M, 'read')).toEqual([['protection-change', 4 * M, 8 * M]]);
     expect(from(M, 4 * M, 'read-write')).toEqual([]);
+    const off = mapped('6.1', anon(), 32 * M);
+    off.vm.hostWrite(RAM_HVA + 2 * M, PAGE);
+    const sent = notified(off, () => off.vm.mprotect(RAM_HVA + M, 20 * M, 'read'));
+    expect(sent.at(-1)).toEqual(['protection-change', 2 * M, 21 * M]);
     const huge = mapped('6.1', anon('hugepage'));
     huge.vm.hostWrite(RAM_HVA + 2 * M, PAGE);
     expect(notified(huge, () => huge.vm.mprotect(RAM_HVA, 8 * M, 'read'))).toEqual([

@@ -73,13 +73,13 @@ function mutate(file) {
 
 /** @param {readonly string[]} wanted files and folders; the architecture and the policy if none is named */
 function filesOf(wanted) {
-  const measured = [
+  const all = [
     ...sourcesIn(ARCH, (name) => !DATA.includes(name)),
     ...sourcesIn(HOST, (name) => POLICY.includes(name)),
+    ...sourcesIn(`${HOST}/calls`, () => true),
   ];
-  const all = [...measured, ...sourcesIn(`${HOST}/calls`, () => true)];
   return wanted.length === 0
-    ? measured
+    ? all
     : wanted.flatMap((it) => all.filter((file) => `${file}/`.startsWith(`${it}/`)));
 }
 
