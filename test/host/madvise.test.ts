@@ -6,6 +6,7 @@ import type { Hva } from '../../src/arch/addresses.ts';
 import type { VmaBacking } from '../../src/host/vma.ts';
 import type { TestMachine } from '../helpers/host.ts';
 import { anon, hugetlb, K, M, machine, RAM_HVA } from '../helpers/host.ts';
+import { notified } from '../helpers/notified.ts';
 
 const PAGE = 4 * K;
 
@@ -14,19 +15,6 @@ function written(backing: VmaBacking) {
   m.vm.mmap(RAM_HVA, 8 * M, backing);
   m.vm.hostWrite(RAM_HVA, 8 * M);
   return m;
-}
-
-/** [reason, offset, end] of each notifier that `act` sends. */
-function notified({ log }: TestMachine, act: () => unknown) {
-  const from = log.length;
-  act();
-  return log
-    .slice(from)
-    .flatMap((event) =>
-      event.type === 'notifier-invalidated'
-        ? [[event.because, event.start - RAM_HVA, event.end - RAM_HVA] as const]
-        : [],
-    );
 }
 
 /** What stands at that offset: its level and kind; nothing where no entry is. */

@@ -6,6 +6,7 @@ import type { Hva, Ipa } from '../../src/arch/addresses.ts';
 import type { VmaBacking } from '../../src/host/vma.ts';
 import type { TestMachine } from '../helpers/host.ts';
 import { anon, hugetlb, K, M, machine, pfnmap, RAM_HVA, RAM_IPA } from '../helpers/host.ts';
+import { notified } from '../helpers/notified.ts';
 
 const PAGE = 4 * K;
 const EINVAL = 22;
@@ -14,19 +15,6 @@ function mapped(kernel: string, backing: VmaBacking, size = 8 * M, hva = RAM_HVA
   const m = machine({ kernel });
   m.vm.mmap(hva, size, backing);
   return m;
-}
-
-/** [reason, offset, end] of each notifier that `act` sends. */
-function notified({ log }: TestMachine, act: () => unknown) {
-  const from = log.length;
-  act();
-  return log
-    .slice(from)
-    .flatMap((event) =>
-      event.type === 'notifier-invalidated'
-        ? [[event.because, event.start - RAM_HVA, event.end - RAM_HVA] as const]
-        : [],
-    );
 }
 
 const numbers = ({ vm }: TestMachine) => vm.state().vmas.map(({ id }) => id);
