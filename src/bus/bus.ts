@@ -4,6 +4,7 @@
 
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs';
+import { Waiting } from './waiting.js';
 
 interface Typed {
   readonly type: string;
@@ -45,18 +46,11 @@ export class HandlerError extends Error {
   }
 }
 
-/** Places of the queue that are kept for the next events, with the last ones that stood there. */
-const MOST_KEPT = 64;
-
 export function createBus<E extends Typed, P extends E>({ accept, published }: Reception<E, P>): Bus<E, P> {
   const all = new Subject<P>();
   const topics = new Map<string, Subject<P>>();
   const handled = new Map<string, Subject<E>>();
-  // Places are written over rather than taken away: an array that shrinks to nothing is allocated anew each time.
-  let queue: E[] = [];
-  let causes: (number | null)[] = [];
-  let head = 0;
-  let tail = 0;
+  const waiting = new Waiting<E>();
   let seq = -1;
   let draining = false;
   let failure: { readonly error: unknown } | null = null;
@@ -80,14 +74,8 @@ export function createBus<E extends Typed, P extends E>({ accept, published }: R
   const drain = (): void => {
     draining = true;
     try {
-      for (; head < tail; head++) deliver(queue[head] as E, causes[head] as number | null);
+      waiting.drain(deliver);
     } finally {
-      if (tail > MOST_KEPT) {
-        queue = [];
-        causes = [];
-      }
-      head = 0;
-      tail = 0;
       failure = null;
       draining = false;
     }
@@ -112,9 +100,7 @@ export function createBus<E extends Typed, P extends E>({ accept, published }: R
       }
     },
     emit(event, cause) {
-      queue[tail] = event;
-      causes[tail] = cause;
-      tail += 1;
+      waiting.add(event, cause);
       if (!draining) drain();
     },
   };
