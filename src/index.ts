@@ -94,6 +94,8 @@ export type { Bisection, BisectOptions, Property } from './record/bisect.ts';
 export type { Branching } from './record/branch.ts';
 export { branch } from './record/branch.ts';
 export type { Difference } from './record/difference.ts';
+export type { JournalTimelineOptions } from './record/journal-timeline.ts';
+export { timelineOfJournal } from './record/journal-timeline.ts';
 export type { Timeline, TimelineOptions } from './record/timeline.ts';
 export { record, timelineOf } from './record/timeline.ts';
 export type { Link, Why } from './record/why.ts';

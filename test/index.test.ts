@@ -76,6 +76,7 @@ describe('the API', () => {
         "stage2Geometry",
         "sysfsPci",
         "timelineOf",
+        "timelineOfJournal",
         "tlpsOf",
         "vfioPci",
         "vfioPlatform",

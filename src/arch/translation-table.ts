@@ -4,24 +4,19 @@
 // (pgtable.c). An editable table changes in place instead, and copies only what a snapshot still sees.
 
 import type { Level } from './geometry.ts';
+import type { LeafPair, TableLeaf } from './leaves-apart.ts';
+import { leavesApart, paired } from './leaves-apart.ts';
 import type { Owner } from './slots.ts';
 import { slotAt } from './slots.ts';
 import type { Change, Dimensions, Present, TableShape } from './table-page.ts';
 import { changed, dimensionAt, dimensionsOf, occupied, placed, TablePage } from './table-page.ts';
 
-export type { TableShape };
+export type { LeafPair, TableLeaf, TableShape };
 
 /** What a walk finds: the level of the leaf, or of the invalid entry at which it stopped. */
 export interface WalkResult<Leaf> {
   readonly level: Level;
   readonly leaf: Leaf | undefined;
-}
-
-export interface TableLeaf<Leaf> {
-  /** First address that the leaf translates. */
-  readonly address: number;
-  readonly level: Level;
-  readonly leaf: Leaf;
 }
 
 /** A table descriptor: the entry that points to a table, by its first address and its own level. */
@@ -155,6 +150,33 @@ export class TranslationTable<Leaf extends Present> {
         yield { address, level, leaf: entry };
       }
     }
+  }
+
+  /** Addresses at which the two tables do not hold the very same leaf, ascending. */
+  leavesApart(after: TranslationTable<Leaf>): Generator<LeafPair<Leaf>> {
+    const { granule, startLevel, inputBits } = this.shape;
+    const { shape } = after;
+    const isAlike =
+      granule === shape.granule && startLevel === shape.startLevel && inputBits === shape.inputBits;
+    return isAlike ? leavesApart(this.root, after.root, this.dim) : paired(this.leaves(), after.leaves());
+  }
+
+  /** Whether both hold the very same page around the address: then no event between them touched it. */
+  sharesPageAt(address: number, other: TranslationTable<Leaf>): boolean {
+    const { dim } = this;
+    let page: unknown = this.root;
+    let others: unknown = other.root;
+    let offset = address;
+    for (let depth = 0; page instanceof TablePage && others instanceof TablePage; depth += 1) {
+      if (page === others) return true;
+      const span = dimensionAt(dim.span, depth);
+      const shape = dimensionAt(dim.slots, depth);
+      const index = Math.floor(offset / span);
+      offset -= index * span;
+      page = slotAt(page.slots, shape, index);
+      others = slotAt(others.slots, shape, index);
+    }
+    return false;
   }
 
   /**

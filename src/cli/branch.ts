@@ -6,6 +6,7 @@ import { differences } from '../record/difference.ts';
 import { deathsIn } from '../record/fact.ts';
 import type { Timeline } from '../record/timeline.ts';
 import { parseStep } from './branch-steps.ts';
+import { differenceLines, plainDifference } from './difference-words.ts';
 import { eventLine } from './event-words.ts';
 import type { Cell } from './layout.ts';
 import { facts, table, wrap } from './layout.ts';
@@ -14,7 +15,6 @@ import { partingOf } from './parting.ts';
 import { asked, eventNumber, openRun } from './recorded-run.ts';
 import { ruleText } from './rule-words.ts';
 import type { SourceOptions } from './run-source.ts';
-import { differenceLines, plainDifference } from './state-words.ts';
 import type { Terminal } from './terminal.ts';
 import { grouped, toJson } from './words.ts';
 

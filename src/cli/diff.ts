@@ -1,11 +1,12 @@
 // `stagetwo diff`: what is different in the state after one event from after another.
 
+import { eachDifference } from '../record/difference.ts';
+import { differenceLines, plainDifference } from './difference-words.ts';
 import { wrap } from './layout.ts';
 import { eventNumber, openRun } from './recorded-run.ts';
 import type { SourceOptions } from './run-source.ts';
-import { differenceLines, plainDifference } from './state-words.ts';
 import type { Terminal } from './terminal.ts';
-import { count, toJson } from './words.ts';
+import { count, jsonPieces } from './words.ts';
 
 export interface DiffOptions extends SourceOptions {
   readonly from?: number;
@@ -22,15 +23,22 @@ export async function diff(
   const run = await openRun(argument, options, terminal);
   const b = eventNumber('--to', to, run);
   const a = from === undefined ? -1 : eventNumber('--from', from, run);
-  const found = run.timeline.diff(a, b);
+  const found = () => eachDifference(run.timeline.at(a), run.timeline.at(b));
   if (json === true) {
-    terminal.out(toJson({ from: a, to: b, differences: found.map(plainDifference) }));
+    for (const piece of jsonPieces({ from: a, to: b }, 'differences', found(), plainDifference))
+      terminal.out(piece);
     return 0;
   }
   const between = `${a === -1 ? 'before the first event' : `after event ${a}`} and after event ${b}`;
-  const heading = `${argument}: ${count(found.length, 'difference')} between ${between}`;
+  const heading = `${argument}: ${count(lengthOf(found()), 'difference')} between ${between}`;
   const names: [string, string] = [a === -1 ? 'at first' : `after ${a}`, `after ${b}`];
-  const lines = differenceLines(found, names, terminal);
+  const lines = differenceLines(found(), names, terminal);
   terminal.out(`${[...wrap(heading, terminal.columns).map(terminal.style.strong), ...lines].join('\n')}\n`);
   return 0;
+}
+
+function lengthOf(items: Iterable<unknown>): number {
+  let length = 0;
+  for (const _ of items) length += 1;
+  return length;
 }

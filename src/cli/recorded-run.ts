@@ -4,10 +4,11 @@
 import { statSync } from 'node:fs';
 import type { Recorded } from '../machine/events.ts';
 import type { JournalHeader } from '../record/journal/format.ts';
-import type { Journal } from '../record/journal/journal.ts';
 import { openJournal } from '../record/journal/journal.ts';
+import type { JournalRecord } from '../record/journal/read.ts';
+import { timelineOfJournal } from '../record/journal-timeline.ts';
 import type { Timeline } from '../record/timeline.ts';
-import { record, timelineOf } from '../record/timeline.ts';
+import { record } from '../record/timeline.ts';
 import { InputError } from '../trace/input-error.ts';
 import type { RunSource, SourceOptions } from './run-source.ts';
 import { sourceOf } from './run-source.ts';
@@ -46,9 +47,6 @@ export async function openRun(
   return { name: argument, header: source.header, timeline, source: async () => source };
 }
 
-/** Events read back as text take three times what a run's own do: of a journal fewer are held unpacked. */
-const HELD_EVENTS = 65_536;
-
 /** Runs it once and records everything. */
 function recordedFrom(source: RunSource): Timeline {
   let timeline: Timeline | undefined;
@@ -65,27 +63,21 @@ function fromJournal(file: string, options: SourceOptions, terminal: Terminal): 
     const todo = 'name the scenario itself to run it under another';
     throw new InputError(`--${given}`, `a journal is of one run, and ${file} says which`, todo);
   }
-  const journal = openJournal<Recorded>(file);
-  const { header } = journal;
-  const timeline = timelineOf(eventsOf(journal, terminal), { heldEvents: HELD_EVENTS });
+  const { header } = openJournal<Recorded>(file);
+  const timeline = timelineOfJournal(file, { seen: reportTo(terminal, file) });
+  terminal.progress('');
   if (timeline.length === 0) throw new InputError(file, 'holds no event', 'record a run that has some');
   return { name: file, header, timeline, source: () => sourceOfJournal(file, header) };
 }
 
-function* eventsOf(journal: Journal<Recorded>, terminal: Terminal): Generator<Recorded> {
-  for (const record of journal.records()) {
-    if (record.kind === 'event') {
-      const { seq } = record.event;
-      if (seq % 50_000 === 0) terminal.progress(`reading ${journal.file}: ${grouped(seq)} events`);
-      yield record.event;
-    } else if (record.kind === 'finish' && record.ending === 'torn') {
-      terminal.err(
-        `stagetwo: ${journal.file}: ends within a line; ${count(record.events, 'event')} before it\n`,
-      );
-    }
+const reportTo = (terminal: Terminal, file: string) => (record: JournalRecord<Recorded>) => {
+  if (record.kind === 'event') {
+    const { seq } = record.event;
+    if (seq % 50_000 === 0) terminal.progress(`reading ${file}: ${grouped(seq)} events`);
+  } else if (record.kind === 'finish' && record.ending === 'torn') {
+    terminal.err(`stagetwo: ${file}: ends within a line; ${count(record.events, 'event')} before it\n`);
   }
-  terminal.progress('');
-}
+};
 
 /** What a journal was run from. @throws InputError if that is not there any more or has changed */
 export async function sourceOfJournal(where: string, header: JournalHeader): Promise<RunSource> {

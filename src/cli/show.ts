@@ -1,9 +1,10 @@
 // `stagetwo show`: one event of a run, what it changed, and the state after it; or one fact at that moment.
 
 import type { MachineState } from '../machine/state.ts';
-import { deathsIn, readFact } from '../record/fact.ts';
+import { checkPath, deathsIn, readFact } from '../record/fact.ts';
 import { parsePath } from '../record/fact-path.ts';
 import { rulesOf } from '../record/why.ts';
+import { differenceLines, plainDifference } from './difference-words.ts';
 import { eventLine } from './event-words.ts';
 import type { Cell } from './layout.ts';
 import { facts, wrap } from './layout.ts';
@@ -11,7 +12,7 @@ import type { RecordedRun } from './recorded-run.ts';
 import { asked, eventNumber, openRun } from './recorded-run.ts';
 import { ruleText } from './rule-words.ts';
 import type { SourceOptions } from './run-source.ts';
-import { differenceLines, plainDifference, plainOf, valueText } from './state-words.ts';
+import { plainOf, valueText } from './state-words.ts';
 import type { Terminal } from './terminal.ts';
 import { count, grouped, toJson } from './words.ts';
 
@@ -41,8 +42,10 @@ export async function show(
 function showFact({ timeline }: RecordedRun, path: string, seq: number, json: boolean): string {
   const todo = 'write for example vm0.stage2[0x10000000]';
   const value = asked(path, todo, () => {
-    timeline.why(path, seq);
-    return readFact({ state: timeline.at(seq), seq, deaths: deathsIn(timeline) }, parsePath(path));
+    const moment = { state: timeline.at(seq), seq, deaths: deathsIn(timeline) };
+    const steps = parsePath(path);
+    checkPath(moment, steps);
+    return readFact(moment, steps);
   });
   return json ? toJson({ at: seq, path, value: plainOf(value) }) : `${valueText(path, value)}\n`;
 }

@@ -33,5 +33,26 @@ export function oneLine(text: string, limit = 400): string {
 }
 
 /** One JSON document; 64-bit values are hex strings, as in the bundles. */
-export const toJson = (value: unknown): string =>
-  `${JSON.stringify(value, (_key, field: unknown) => (typeof field === 'bigint' ? hex(field) : field), 2)}\n`;
+export const toJson = (value: unknown): string => `${jsonText(value)}\n`;
+
+const jsonText = (value: unknown): string =>
+  JSON.stringify(value, (_key, field: unknown) => (typeof field === 'bigint' ? hex(field) : field), 2);
+
+/** As `toJson` of `fields` with a list as the last of them, in pieces: a list may be longer than a string can be. */
+export function* jsonPieces<Item>(
+  fields: object,
+  list: string,
+  items: Iterable<Item>,
+  plain: (item: Item) => unknown,
+): Generator<string> {
+  yield `${jsonText({ ...fields, [list]: [] }).slice(0, -CLOSING.length)}`;
+  let separator = '\n';
+  for (const item of items) {
+    yield `${separator}    ${jsonText(plain(item)).replaceAll('\n', '\n    ')}`;
+    separator = ',\n';
+  }
+  yield separator === '\n' ? `${CLOSING}\n` : `\n  ${CLOSING}\n`;
+}
+
+/** Ends an empty list and the document around it. */
+const CLOSING = ']\n}';

@@ -1,5 +1,6 @@
 // The events of a run in little memory: the latest as they are, with their envelopes in columns beside them, older ones
-// packed by the thousand as compressed text, exactly as a journal writes them, and unpacked when somebody asks.
+// packed by the thousand as compressed text, exactly as a journal writes them, and unpacked when somebody asks. What a
+// journal holds already is not kept beside it, but read again.
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Envelope, MachineEvent, Recorded } from '../machine/events.ts';
@@ -15,8 +16,11 @@ export interface EventLog {
   eventAt(seq: number): MachineEvent | undefined;
 }
 
-/** Events of one packed chunk; unpacking one takes a few milliseconds. */
-const CHUNK = 4096;
+/** Events of one packed chunk; unpacking or reading one takes a few milliseconds. */
+export const CHUNK = 4096;
+
+/** Reads a chunk again. @param first number of its first event, a multiple of CHUNK */
+export type Reread = (first: number) => readonly Recorded[];
 
 /** Unpacked chunks that are kept for the next question. */
 const UNPACKED = 4;
@@ -35,17 +39,20 @@ interface Chunk {
   readonly ats: Float64Array;
 }
 
-/** @param held events kept as they are, rounded up to chunks; short runs never pack any */
-export function createEventLog(held: number): EventLog {
+/**
+ * @param held events kept as they are, rounded up to chunks; short runs never pack any
+ * @param reread where the events stand already, so that none needs to be packed
+ */
+export function createEventLog(held: number, reread: Reread | null = null): EventLog {
   const open: Chunk[] = [];
-  const packed: Uint8Array[] = [];
+  const packed: (Uint8Array | null)[] = [];
   const unpacked = new Map<number, readonly Recorded[]>();
   let length = 0;
 
   const unpackedAt = (index: number): readonly Recorded[] | undefined => {
     const bytes = packed[index];
     if (bytes === undefined) return undefined;
-    const known = unpacked.get(index) ?? unpack(bytes);
+    const known = unpacked.get(index) ?? (bytes === null ? reread?.(index * CHUNK) : unpack(bytes)) ?? [];
     unpacked.delete(index);
     unpacked.set(index, known);
     for (const oldest of unpacked.keys()) {
@@ -70,7 +77,7 @@ export function createEventLog(held: number): EventLog {
       length += 1;
       if (place > 0 || open.length * CHUNK - CHUNK <= held) return;
       const oldest = open.shift();
-      if (oldest !== undefined) packed.push(pack(oldest));
+      if (oldest !== undefined) packed.push(reread === null ? pack(oldest) : null);
     },
     at(seq) {
       const index = Math.floor(seq / CHUNK);

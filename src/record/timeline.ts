@@ -11,6 +11,7 @@ import type { Bisection, BisectOptions, Property } from './bisect.ts';
 import { bisect } from './bisect.ts';
 import type { Difference } from './difference.ts';
 import { differences } from './difference.ts';
+import type { Reread } from './event-log.ts';
 import { createEventLog } from './event-log.ts';
 import type { History } from './history.ts';
 import type { SnapshotOptions } from './snapshots.ts';
@@ -63,7 +64,7 @@ export function record(simulation: Simulation, options: TimelineOptions = {}): T
   }
   // A plain state stays the same object for ever; an immutable one never comes back once something changed.
   const first = simulation.state;
-  const { timeline, add } = recording(copyState(first), options);
+  const { timeline, add } = recording(copyState(first), options, null);
   simulation.record((event, _, cause, at) => {
     const { state } = simulation;
     add(event, cause, at, state, state === first);
@@ -71,9 +72,16 @@ export function record(simulation: Simulation, options: TimelineOptions = {}): T
   return timeline;
 }
 
-/** The timeline of events that were recorded earlier, numbered from 0; replayed once, at the speed of `evolve`. */
-export function timelineOf(events: Iterable<Recorded>, options: TimelineOptions = {}): Timeline {
-  const { timeline, add } = recording(initialState(), options);
+/**
+ * The timeline of events that were recorded earlier, numbered from 0; replayed once, at the speed of `evolve`.
+ * @param reread gives events once more, for those that need not be kept
+ */
+export function timelineOf(
+  events: Iterable<Recorded>,
+  options: TimelineOptions = {},
+  reread: Reread | null = null,
+): Timeline {
+  const { timeline, add } = recording(initialState(), options, reread);
   const plain = plainState(initialState());
   const share = sharing();
   for (const given of events) {
@@ -96,8 +104,8 @@ function sharing(): (event: Recorded) => Recorded {
   };
 }
 
-function recording(before: MachineState, options: TimelineOptions): Recording {
-  const log = createEventLog(options.heldEvents ?? HELD_EVENTS);
+function recording(before: MachineState, options: TimelineOptions, reread: Reread | null): Recording {
+  const log = createEventLog(options.heldEvents ?? HELD_EVENTS, reread);
   const snapshots = createSnapshots(before, log, options);
   const check = (seq: number, least: number): void => {
     if (Number.isInteger(seq) && seq >= least && seq < log.length) return;

@@ -1,8 +1,10 @@
 // Why something is as it is: the last event that changed a fact, and the chain of causes behind it, down to what came
 // from outside, each with the rule by which it was decided.
 
+import type { Present } from '../arch/table-page.ts';
 import { TranslationTable } from '../arch/translation-table.ts';
 import type { Recorded } from '../machine/events.ts';
+import type { MachineState } from '../machine/state.ts';
 import { differences } from './difference.ts';
 import type { Deaths } from './fact.ts';
 import { checkPath, deathsIn, pathText, readFact } from './fact.ts';
@@ -65,6 +67,10 @@ export function rulesOf(event: Recorded): readonly string[] {
 function lastChange(history: History, path: FactPath, at: number, deaths: Deaths): Why['changed'] {
   for (let to = at; to >= 0; ) {
     const from = history.keyframeBefore(to);
+    if (isUntouched(path, history.snapshotAt(from), history.snapshotAt(to))) {
+      to = from;
+      continue;
+    }
     let changed: Why['changed'] = null;
     let before: unknown;
     history.walk(from, to, (state, seq) => {
@@ -77,6 +83,20 @@ function lastChange(history: History, path: FactPath, at: number, deaths: Deaths
     to = from;
   }
   return null;
+}
+
+/** Whether the states alone show that no event between them changed the fact: a leaf whose page both share. */
+function isUntouched(path: FactPath, before: MachineState, after: MachineState): boolean {
+  return path.some((address, step) => {
+    if (typeof address !== 'number') return false;
+    const old = tableIn(before, path.slice(0, step));
+    return old !== null && tableIn(after, path.slice(0, step))?.sharesPageAt(address, old) === true;
+  });
+}
+
+function tableIn(state: MachineState, path: FactPath): TranslationTable<Present> | null {
+  const table = readFact({ state, seq: 0, deaths: () => null }, path);
+  return table instanceof TranslationTable ? table : null;
 }
 
 const differs = (before: unknown, after: unknown): boolean =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { editDistance, nearest } from '../../src/cli/nearest.ts';
-import { binary, bytes, count, grouped, hex, oneLine, toJson } from '../../src/cli/words.ts';
+import { binary, bytes, count, grouped, hex, jsonPieces, oneLine, toJson } from '../../src/cli/words.ts';
 
 describe('numbers in reports', () => {
   it('are hex for addresses, binary for fields, grouped for counts', () => {
@@ -62,4 +62,14 @@ describe('the nearest name', () => {
     ['vfio', 'vfoi', 1],
     ['replay', 'reply', 1],
   ])("'%s' and '%s' are %i edits apart", (a, b, distance) => expect(editDistance(a, b)).toBe(distance));
+});
+
+describe('a JSON document in pieces', () => {
+  it.each([{ items: [] }, { items: [1] }, { items: [{ a: [2n ** 40n, { b: 2 }] }, 'x', null] }])(
+    'is the document, with a list of $items.length',
+    ({ items }) => {
+      const pieces = jsonPieces<unknown>({ from: 0, to: 16n }, 'differences', items, (item) => item);
+      expect([...pieces].join('')).toBe(toJson({ from: 0, to: 16n, differences: items }));
+    },
+  );
 });

@@ -57,9 +57,25 @@ export interface Scanned {
   closed: boolean;
   /** Known after the last record. */
   end: ScanEnd | null;
+  /** The way through the lines, while they are read. */
+  scan: Scan | null;
 }
 
-export const nothingScanned = (): Scanned => ({ header: null, version: 0, seq: 0, closed: false, end: null });
+export const nothingScanned = (): Scanned => ({
+  header: null,
+  version: 0,
+  seq: 0,
+  closed: false,
+  end: null,
+  scan: null,
+});
+
+/** Behind the last record that was read, in a journal of plain text. @throws RangeError before the first */
+export function bookmarkIn({ scan, seq, version, closed }: Scanned): Bookmark {
+  if (scan === null) throw new RangeError('nothing has been read');
+  const place = scan.place();
+  return { ...place, end: place.offset, seq, version, closed };
+}
 
 interface Reader {
   readonly file: string;
@@ -89,6 +105,7 @@ export function* readRecords<E extends Journaled>(
   const reader = readerOf(file, options);
   const { from = null } = options;
   const { scan, expecting } = openReader(reader, from);
+  scanned.scan = scan;
   try {
     if (from === null) readHeader(reader, scan, scanned);
     else Object.assign(scanned, { seq: from.seq, version: from.version, closed: from.closed });

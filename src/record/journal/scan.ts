@@ -62,6 +62,8 @@ export interface Scan {
   next(): Line | null;
   /** How the file ends; null before `next` gave null. */
   readonly end: ScanEnd | null;
+  /** Where the next line starts. A journal of plain text can be read on from here, one of gzip members cannot. */
+  place(): Pick<Bookmark, 'crc' | 'lines' | 'offset'>;
   /** Closes the file; a scan that ended or threw has done so. */
   close(): void;
 }
@@ -131,6 +133,7 @@ export function openScan(
     get end() {
       return scanEnd;
     },
+    place: () => ({ crc: cursor.crc, lines: cursor.line, offset: offsetBehind(cursor) }),
     close: () => void text.return(undefined as never),
   };
 }

@@ -28,6 +28,21 @@ export interface SourceStart {
   readonly offset: number;
 }
 
+/** Whether the file holds its text as it is. @throws JournalError if it cannot be read */
+export function isPlainText(file: string, files: JournalFiles): boolean {
+  const fd = openToRead(file, files);
+  try {
+    const head = Buffer.alloc(MEMBER_HEADER);
+    return !isCompressed(head.subarray(0, readFully(files, fd, head, head.length, 0)));
+  } catch (error) {
+    throw unreadable(file, error);
+  } finally {
+    closeQuietly(files, fd);
+  }
+}
+
+const isCompressed = (head: Buffer): boolean => head[0] === 0x1f && (head[1] ?? 0x8b) === 0x8b;
+
 /**
  * @throws JournalError if the file cannot be read or a member is damaged
  */
@@ -36,8 +51,7 @@ export function* textOf(file: string, files: JournalFiles, from: SourceStart): G
   try {
     const head = Buffer.allocUnsafe(MEMBER_HEADER);
     const read = head.subarray(0, readFully(files, fd, head, head.length, 0));
-    const isGzip = read[0] === 0x1f && (read[1] ?? 0x8b) === 0x8b;
-    if (!isGzip) return yield* plainText(fd, files, from.end);
+    if (!isCompressed(read)) return yield* plainText(fd, files, from.end);
     if (memberLength(read) === 'foreign') return yield* otherText(file, fd, files, from.offset);
     return yield* memberTexts(file, fd, files, from.end);
   } catch (error) {
