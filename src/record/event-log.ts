@@ -17,13 +17,13 @@ export interface EventLog {
 }
 
 /** Events of one packed chunk; unpacking or reading one takes a few milliseconds. */
-export const CHUNK = 4096;
+export const CHUNK = 1024;
 
 /** Reads a chunk again. @param first number of its first event, a multiple of CHUNK */
 export type Reread = (first: number) => readonly Recorded[];
 
 /** Unpacked chunks that are kept for the next question. */
-const UNPACKED = 4;
+const UNPACKED = 8;
 
 /** Events of one run resemble each other so much that little is left to gain by a higher level. */
 const LEVEL = 1;

@@ -21,22 +21,10 @@ export interface Moment {
 /** The errno of the last failure of a VM's KVM_RUN up to an event; null for none. */
 export type Deaths = (vm: number, seq: number) => number | null;
 
-/** Events are read when the first question comes. */
-export function deathsIn(history: History): Deaths {
-  let failures: { readonly vm: number; readonly seq: number; readonly errno: number }[] | null = null;
-  const read = (): NonNullable<typeof failures> => {
-    const found: NonNullable<typeof failures> = [];
-    for (let seq = 0; seq < history.length; seq++) {
-      const event = history.event(seq);
-      if (event.type === 'run-failed') found.push(event);
-    }
-    return found;
-  };
-  return (vm, seq) => {
-    failures ??= read();
-    return failures.findLast((it) => it.vm === vm && it.seq <= seq)?.errno ?? null;
-  };
-}
+export const deathsIn =
+  ({ failures }: Pick<History, 'failures'>): Deaths =>
+  (vm, seq) =>
+    failures.findLast((it) => it.vm === vm && it.seq <= seq)?.errno ?? null;
 
 /** Where a step leads: to a value, or to something that only the path knows. */
 type Place =

@@ -4,11 +4,20 @@ import type { Recorded } from '../machine/events.ts';
 import type { MachineState } from '../machine/state.ts';
 import type { Visit } from './snapshots.ts';
 
+/** KVM_RUN of a VM's vCPU failed at this event. */
+export interface Failure {
+  readonly vm: number;
+  readonly seq: number;
+  readonly errno: number;
+}
+
 export interface History {
   /** Events recorded so far. */
   readonly length: number;
   /** @throws RangeError if there is no such event */
   event(seq: number): Recorded;
+  /** Every failure so far, in order. */
+  readonly failures: readonly Failure[];
   /** The state after event `seq`; -1 is before the first. @throws RangeError if there is no such event */
   snapshotAt(seq: number): MachineState;
   /**

@@ -13,7 +13,7 @@ import type { Difference } from './difference.ts';
 import { differences } from './difference.ts';
 import type { Reread } from './event-log.ts';
 import { createEventLog } from './event-log.ts';
-import type { History } from './history.ts';
+import type { Failure, History } from './history.ts';
 import type { SnapshotOptions } from './snapshots.ts';
 import { createSnapshots } from './snapshots.ts';
 import { copyState } from './state-copy.ts';
@@ -41,7 +41,7 @@ export interface Timeline extends History {
 }
 
 export interface TimelineOptions extends SnapshotOptions {
-  /** Latest events held as they are, older ones packed; 524,288 unless given. */
+  /** Latest events held as they are, older ones packed; 131,072 unless given. */
   readonly heldEvents?: number;
 }
 
@@ -51,7 +51,7 @@ interface Recording {
   add(event: MachineEvent, cause: number | null, at: number, state: MachineState, live: boolean): void;
 }
 
-const HELD_EVENTS = 524_288;
+const HELD_EVENTS = 131_072;
 
 /**
  * Records a simulation from here on, in either mode of its state.
@@ -115,7 +115,9 @@ function recording(before: MachineState, options: TimelineOptions, reread: Rerea
     check(seq, -1);
     return snapshots.at(seq);
   };
+  const failures: Failure[] = [];
   const timeline: Timeline = {
+    failures,
     get length() {
       return log.length;
     },
@@ -141,6 +143,7 @@ function recording(before: MachineState, options: TimelineOptions, reread: Rerea
   return {
     timeline,
     add(event, cause, at, state, live) {
+      if (event.type === 'run-failed') failures.push({ vm: event.vm, seq: log.length, errno: event.errno });
       log.append(event, cause, at);
       snapshots.add(state, live);
     },

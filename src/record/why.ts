@@ -67,7 +67,7 @@ export function rulesOf(event: Recorded): readonly string[] {
 function lastChange(history: History, path: FactPath, at: number, deaths: Deaths): Why['changed'] {
   for (let to = at; to >= 0; ) {
     const from = history.keyframeBefore(to);
-    if (isUntouched(path, history.snapshotAt(from), history.snapshotAt(to))) {
+    if (isUntouched(history, path, from, to)) {
       to = from;
       continue;
     }
@@ -85,14 +85,19 @@ function lastChange(history: History, path: FactPath, at: number, deaths: Deaths
   return null;
 }
 
-/** Whether the states alone show that no event between them changed the fact: a leaf whose page both share. */
-function isUntouched(path: FactPath, before: MachineState, after: MachineState): boolean {
+/** Whether the ends alone show that no event between changed the fact: a leaf whose page both states share. */
+function isUntouched({ failures, snapshotAt }: History, path: FactPath, from: number, to: number): boolean {
+  if (isDeath(path)) return !failures.some(({ seq }) => seq > from && seq <= to);
+  const before = snapshotAt(from);
+  const after = snapshotAt(to);
   return path.some((address, step) => {
     if (typeof address !== 'number') return false;
     const old = tableIn(before, path.slice(0, step));
     return old !== null && tableIn(after, path.slice(0, step))?.sharesPageAt(address, old) === true;
   });
 }
+
+const isDeath = (path: FactPath): boolean => path.length === 2 && path[1] === 'dead';
 
 function tableIn(state: MachineState, path: FactPath): TranslationTable<Present> | null {
   const table = readFact({ state, seq: 0, deaths: () => null }, path);
