@@ -1,11 +1,12 @@
 // The figures of the record: faults per second with everything recorded, with a journal, and in bulk; what they
-// cost with more pages and more VMs; a long record's memory and jumps; trace lines. Ends by checking that every event
-// and any snapshot can be had.
+// cost with more pages and more VMs, beside a bare sketch of the same libraries; a long record's memory and jumps; trace
+// lines. Checks that every event and any snapshot can be had.
 //   npm run bench -- [--json] [--faults N] [--rounds N] [--transitions N] [--trace FILE --machine FILE --lines N]
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import type { Recorded } from '../src/machine/events.ts';
@@ -18,6 +19,8 @@ import { freshVms, mapPages, storeToPages } from './faults.ts';
 import { longRecord } from './long-record.ts';
 import type { Figure } from './measure.ts';
 import { line, median, rate, ratio } from './measure.ts';
+import type { SketchMode } from './sketch.ts';
+import { sketch } from './sketch.ts';
 
 const TRACES = join(import.meta.dirname, '..', 'test', 'fixtures', 'traces');
 
@@ -86,6 +89,9 @@ const bulk = (): Figure =>
     return () => storeToPages(simulation, 0, 0, FAULTS);
   });
 
+/** The least that such a run can cost here. */
+const sketched = (mode: SketchMode): Figure => rate(mode, ROUNDS, FAULTS, () => sketch(mode, FAULTS));
+
 /** A trace again and again until there are so many lines; time runs on, so that only the first reading is new. */
 function repeated(file: string, lines: number): { readonly bytes: Buffer; readonly lines: number } {
   const raw = readFileSync(file);
@@ -113,13 +119,14 @@ function traceLines(trace: string, machine: string): Figure[] {
     };
   });
   const split = rate('splitLinesPerSecond', ROUNDS, lines, () => () => {
+    const decoder = new StringDecoder('utf8');
     let count = 0;
-    for (let at = 0; at < bytes.length; at += PIECE)
-      count +=
-        bytes
-          .subarray(at, at + PIECE)
-          .toString('latin1')
-          .split('\n').length - 1;
+    let rest = '';
+    for (let at = 0; at < bytes.length; at += PIECE) {
+      const pieces = (rest + decoder.write(bytes.subarray(at, at + PIECE))).split('\n');
+      rest = pieces.pop() ?? '';
+      count += pieces.length;
+    }
     if (count !== lines) throw new Error(`split ${count} of ${lines} lines`);
   });
   return [parsed, split, ratio('traceOverSplit', parsed, split)];
@@ -131,10 +138,15 @@ const base = recorded('recordedFaultsPerSecond', 1);
 const many = recorded('on 1,000 VMs', 1000);
 const small = behind('with 1,000 pages mapped', 1000);
 const large = behind('with 1,000,000 mapped', 1_000_000);
+const journal = journaled();
+const unrecorded = bulk();
 const figures = [
   base,
-  journaled(),
-  bulk(),
+  journal,
+  unrecorded,
+  ratio('recordedOverSketch', base, sketched('recorded')),
+  ratio('journaledOverSketch', journal, sketched('journaled')),
+  ratio('bulkOverSketch', unrecorded, sketched('bulk')),
   ratio('growthPages', small, large),
   ratio('growthVms', base, many),
   ...traceLines(values.trace, values.machine),
