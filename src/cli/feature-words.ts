@@ -29,6 +29,7 @@ export const FEATURE_WORDS: { readonly [F in keyof KernelFeatures]: string } = {
   vgicRevision3: 'GICD_IIDR of a vGIC shows revision 3',
   vgicLrFirst: 'which interrupts go first into too few list registers',
   gicvNormalNc: 'a what-if that no kernel has: GICV is mapped Normal-NC',
+  mmioSignExtends: 'LDRSB, LDRSH and LDRSW of an emulated register extend the sign',
   injectsUnsupportedAtomic: 'FSC 0x35 is injected into the guest instead of failing KVM_RUN',
   ipaSizeInjection: 'a fault beyond the IPA size is injected into the guest before it is traced',
 };

@@ -78,6 +78,8 @@ export interface GuestRegime extends Stage2Regime {
   readonly interconnect: readonly PaRange[];
   /** Somebody else could see in which order stores to different places arrive; nobody if absent. */
   readonly isObserved?: boolean;
+  /** The host extends the sign of an emulated load; yes unless given. */
+  readonly mmioSignExtends?: boolean;
   /** What RAM holds; null where nobody keeps it. */
   readonly ram?: RamContents | null;
   /** Who takes the choices that memory types leave; a typical processor if absent. */
@@ -127,7 +129,9 @@ function goOn(
     case 'instruction-skipped':
       return [completed(vcpu, id, access, {})];
     case 'mmio-answered':
-      return [completed(vcpu, id, access, { value: registerValue(access, input.value) })];
+      return [
+        completed(vcpu, id, access, { value: registerValue(access, input.value, regime.mmioSignExtends) }),
+      ];
     case 'access-translated':
     case 'transaction-answered':
       return input.access === access.id ? continueAccess(vcpu, id) : [];

@@ -75,6 +75,12 @@ export interface KernelFeatures {
    * for GICv2 (cover letter v9, 24 February 2024).
    */
   readonly gicvNormalNc: boolean;
+  /**
+   * LDRSB, LDRSH and LDRSW of an emulated register extend the sign. Linux 7.2, 85f56708a443; before,
+   * kvm_handle_mmio_return() extends it and vcpu_data_host_to_guest() cuts it off again. The stable releases of
+   * November 2026 (6.1.192, 6.12.117) are taken to have the fix; no capture shows it.
+   */
+  readonly mmioSignExtends: boolean;
   /** FSC 0x35 is injected into the guest (FEAT_LS64). Linux 7.0. */
   readonly injectsUnsupportedAtomic: boolean;
   /** IPA at or beyond the VM's size is answered before the trace event. Linux 5.18. */

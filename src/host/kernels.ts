@@ -37,6 +37,7 @@ const linux61: KernelFeatures = {
   vgicRevision3: true,
   vgicLrFirst: 'active',
   gicvNormalNc: false,
+  mmioSignExtends: true,
   injectsUnsupportedAtomic: false,
   ipaSizeInjection: true,
 };
@@ -49,6 +50,7 @@ const linux515: KernelFeatures = {
   s1ptwAlwaysWrites: true,
   ipaSizeInjection: false,
   vgicRevision3: false,
+  mmioSignExtends: false,
 };
 
 const linux66: KernelFeatures = {
@@ -59,6 +61,7 @@ const linux66: KernelFeatures = {
   rangeInvalidation: true,
   eagerSplit: true,
   injectedEsrSignExtended: false,
+  mmioSignExtends: false,
 };
 
 const linux68: KernelFeatures = { ...linux66, lpa2: true };
@@ -73,9 +76,10 @@ const linux612: KernelFeatures = {
   vfioHugeFault: true,
   mprotectNotifiesPmds: false,
   swapInWritable: true,
+  mmioSignExtends: true,
 };
 
-const linux613: KernelFeatures = { ...linux612, deviceBlocks: 'vma' };
+const linux613: KernelFeatures = { ...linux612, deviceBlocks: 'vma', mmioSignExtends: false };
 
 const linux617: KernelFeatures = { ...linux613, cacheablePfnmap: true };
 

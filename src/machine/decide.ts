@@ -170,9 +170,9 @@ function guest(state: MachineState, host: HostState, event: GuestInput): readonl
   const { interconnect, adversary } = state;
   const isObserved = state.vcpus.length > 1 || interconnect.length > 1;
   const ram = ramContents(state.ram);
-  const ptw = host.features.protectedTableWalk;
+  const { protectedTableWalk: ptw, mmioSignExtends } = host.features;
   const { geometry, table } = vm;
-  const regime = { geometry, table, cpu: host.cpu, interconnect, isObserved, ptw, ram };
+  const regime = { geometry, table, cpu: host.cpu, interconnect, isObserved, ptw, mmioSignExtends, ram };
   if (adversary === null) return decideGuest(vcpu, event.vcpu, regime, event);
   const { choose, taken } = chooserFor(adversary);
   const events = decideGuest(vcpu, event.vcpu, { ...regime, choose }, event);

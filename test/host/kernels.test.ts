@@ -20,8 +20,8 @@ describe('kernel presets', () => {
   it.each([
     ['6.8', ['lpa2']],
     ['6.10', ['setSpteNotifier', 'vfioVmaList']],
-    ['6.12', ['deviceBlocks', 'mprotectNotifiesPmds', 'swapInWritable', 'vfioHugeFault']],
-    ['6.13', ['deviceBlocks']],
+    ['6.12', ['deviceBlocks', 'mmioSignExtends', 'mprotectNotifiesPmds', 'swapInWritable', 'vfioHugeFault']],
+    ['6.13', ['deviceBlocks', 'mmioSignExtends']],
     ['6.17', ['cacheablePfnmap']],
     ['6.19', ['gicvDirTrap', 'guestMemfd', 'seaExit', 'vgicLrFirst']],
     ['7.0', ['injectsUnsupportedAtomic']],
