@@ -92,6 +92,14 @@ const noEnum: Rule = eachNode((node) =>
   ts.isEnumDeclaration(node) ? 'an enum: write a union of string literals' : undefined,
 );
 
+/** What runs the sources as they are does not look for another ending. */
+const importsOfSources: Rule = eachNode((node) => {
+  const from =
+    ts.isImportDeclaration(node) || ts.isExportDeclaration(node) ? node.moduleSpecifier : undefined;
+  const isOther = from !== undefined && ts.isStringLiteral(from) && /^\.{1,2}\/.*(?<!\.ts)$/.test(from.text);
+  return isOther ? 'an import of another ending: name the source, which ends in .ts' : undefined;
+});
+
 const noBarrel: Rule = ({ path }, tree) => {
   const onlyPassesOn = tree.statements.every((it) => ts.isExportDeclaration(it) && it.moduleSpecifier);
   return basename(path) === 'index.ts' || (tree.statements.length > 0 && onlyPassesOn)
@@ -206,6 +214,8 @@ describe('a rule', () => {
       false,
     ],
     ['a default export', noDefaultExport, 'export default function main() {}', true],
+    ['an import of what will be compiled', importsOfSources, "import { a } from './a.js';", true],
+    ['an import of a source', importsOfSources, "import { a } from '../b/a.ts';\nimport 'rxjs';", false],
     ['a re-export among code', noBarrel, "export { a } from './a.ts';\nexport const b = 1;", false],
     ['a file that only re-exports', noBarrel, "export { a } from './a.ts';", true],
     ['a file without a word about itself', opensWithComment, 'export const a = 1;', true],
@@ -235,6 +245,9 @@ describe('the project', () => {
     expect(complaints(opensWithComment, /^(src|bench|tools|bin|scenarios)\//)).toEqual([]));
 
   it('exports by name', () => expect(complaints(noDefaultExport, /^(src|test|bench|tools)\//)).toEqual([]));
+
+  it('imports sources by their names', () =>
+    expect(complaints(importsOfSources, /^(src|test|bench|scenarios)\//)).toEqual([]));
 
   it('has no enums', () => expect(complaints(noEnum, /^(src|test|bench|scenarios)\//)).toEqual([]));
 

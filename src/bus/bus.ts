@@ -4,7 +4,7 @@
 
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs';
-import { Waiting } from './waiting.js';
+import { Waiting } from './waiting.ts';
 
 interface Typed {
   readonly type: string;

@@ -27,6 +27,7 @@ const WITH_MEMO = 'src/arch/';
 /** Files of src/arch whose tests have another name. */
 const TESTED_AS = new Map([
   ['combine-rules', 'combine'],
+  ['leaves-apart', 'translation-table'],
   ['table-page', 'translation-table'],
 ]);
 
