@@ -1,6 +1,6 @@
 // The figures of the record: faults per second with everything recorded, with a journal, and in bulk; what they
-// cost with more pages and more VMs, beside a bare sketch of the same libraries; a long record's memory and jumps; trace
-// lines. Checks that every event and any snapshot can be had.
+// cost with more pages and more VMs, beside a bare sketch of the same libraries; a long record's memory and jumps;
+// trace lines. Checks that every event and any snapshot can be had.
 //   npm run bench -- [--json] [--faults N] [--rounds N] [--transitions N] [--trace FILE --machine FILE --lines N]
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

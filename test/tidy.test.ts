@@ -96,7 +96,8 @@ const noEnum: Rule = eachNode((node) =>
 const importsOfSources: Rule = eachNode((node) => {
   const from =
     ts.isImportDeclaration(node) || ts.isExportDeclaration(node) ? node.moduleSpecifier : undefined;
-  const isOther = from !== undefined && ts.isStringLiteral(from) && /^\.{1,2}\/.*(?<!\.ts)$/.test(from.text);
+  const isOther =
+    from !== undefined && ts.isStringLiteral(from) && /^\.{1,2}\/.*(?<!\.ts|\.json)$/.test(from.text);
   return isOther ? 'an import of another ending: name the source, which ends in .ts' : undefined;
 });
 
