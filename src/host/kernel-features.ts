@@ -20,8 +20,8 @@ export interface KernelFeatures {
    */
   readonly vfioVmaList: boolean;
   /**
-   * vfio-pci zaps the BARs of a function that goes to D3hot and refuses faults until it is back in D0. Linux 5.19
-   * (vfio_lock_and_set_power_state); before, mappings stay and the function answers nothing.
+   * vfio-pci zaps the BARs of a function that goes to D3hot and refuses faults until it is back in D0. Linux 5.19,
+   * 2b2c651baf1c; before, mappings stay and the function answers nothing.
    */
   readonly vfioGuardsD3hot: boolean;
   /** The change_pte notifier maps the new page read-only (kvm_set_spte_gfn). Dropped in 6.10, f7842747d13d. */

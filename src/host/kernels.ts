@@ -98,7 +98,7 @@ export const KERNELS: readonly KernelPreset[] = [
   {
     name: '5.15',
     features: linux515,
-    evidence: 'kernel sources; IPA size checks came with 5.18, D3hot guards with 5.19',
+    evidence: 'kernel sources; IPA size checks came with 5.18, D3hot guards with 5.19 (2b2c651baf1c)',
   },
   { name: '6.1', features: linux61, evidence: 'captures of Debian 6.1.192' },
   { name: '6.6', features: linux66, evidence: 'kernel sources: parallel faults (6.2), eager split (6.5)' },
