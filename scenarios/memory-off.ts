@@ -33,7 +33,7 @@ export default scenario('PCI memory switched off under a live guest', ({ host, e
   host.run(function* (vmm) {
     for (const signal of running) yield* vmm.await(signal);
     yield* vmm.pciCommand(wifi, { memory: false });
-    yield* vmm.deleteSlot(bluetoothBar); // what QEMU does when it sees the guest clear COMMAND.MEM
+    yield* vmm.deleteSlot(bluetoothBar); // by hand, and first: a VMM that follows its guest's config space is later
     yield* vmm.pciCommand(bluetooth, { memory: false });
     yield* vmm.raise(off);
   });

@@ -11,6 +11,7 @@ import { haltsVcpus } from './gicv2/distributor.ts';
 import { maintenanceOf } from './gicv2/gich.ts';
 import { endedByDir, isInLr } from './gicv2/trapped-dir.ts';
 import type { Vgic } from './gicv2/vgic.ts';
+import { concernsBars } from './pci/assigned-bar.ts';
 import { PCI_CONFIG_REGION } from './pci/config-space.ts';
 import { decideConfig } from './pci/decide-config.ts';
 import { isMsixMask } from './pci/msix.ts';
@@ -120,8 +121,8 @@ export function inKernelAccess(device: DeviceState, vgic: Vgic, input: MmioInput
 }
 
 /**
- * ECAM is the VMM's: it hands the access on to vfio-pci. A store of unknown value is answered and forgotten; a device
- * that is not behind vfio-pci has no config space to show.
+ * ECAM is the VMM's: it hands the access on to vfio-pci, then maps BARs as the guest asked (vfio_pci_write_config()). A
+ * store of unknown value is answered and forgotten; a device that is not behind vfio-pci has no config space to show.
  */
 function ecam(device: DeviceState, id: number, { by, offset, size, write, value }: MmioInput): DeviceEvent[] {
   const { description, pci } = device;
@@ -129,6 +130,9 @@ function ecam(device: DeviceState, id: number, { by, offset, size, write, value 
   if (write && value === null) return mmioAnswer(by, null);
   const access = { by, offset, size, write: write ? value : null };
   const done = decideConfig(description, pci, id, access);
+  const { vm, vcpu } = by;
+  if (write && concernsBars(description, device.bars, vm, access))
+    return [...done.events, { type: 'bar-mappings-due', device: id, vm, vcpu }];
   return [...done.events, ...mmioAnswer(by, done.value)];
 }
 
@@ -148,6 +152,12 @@ export function decideVmmConfig(
  */
 export const unassignedMmio = (by: Requester, write: boolean): DeviceEvent[] =>
   mmioAnswer(by, write ? null : 0n);
+
+/** What a VMM answers where its PCI host bridge has no BAR: all ones (QEMU's gpex, unassigned_io_ops). */
+export const emptyBridge = (
+  by: Requester,
+  { write, size }: { readonly write: boolean; readonly size: number },
+): DeviceEvent[] => mmioAnswer(by, write ? null : allOnes(size));
 
 /** The kernel emulates the access by rules that are not modelled (GICv3): what it gave is not known. */
 export const unmodelledMmio = (by: Requester): DeviceEvent[] => mmioAnswer(by, null);

@@ -6,6 +6,7 @@ import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import type { DeviceDescription } from './description.ts';
 import type { Maintenance } from './gicv2/gich.ts';
+import type { AssignedBar, UnmappedBecause } from './pci/assigned-bar.ts';
 import type { PciChange, PowerState } from './pci/config-space.ts';
 
 /**
@@ -66,6 +67,32 @@ export type DeviceEvent =
       readonly region: number;
       readonly vm: number;
       readonly gpa: Ipa;
+    }
+  /** From here on the VMM maps the BAR where its guest's config space wants it. */
+  | { readonly type: 'bar-assigned'; readonly device: number; readonly bar: AssignedBar }
+  /** vfio-pci has the guest's write of config space; the VMM looks where its BARs belong (pci_update_mappings()). */
+  | {
+      readonly type: 'bar-mappings-due';
+      readonly device: number;
+      readonly vm: number;
+      /** The vCPU whose thread does it: its write has not ended yet. */
+      readonly vcpu: number;
+    }
+  | {
+      readonly type: 'bar-unmapped';
+      readonly device: number;
+      readonly vm: number;
+      readonly region: number;
+      readonly because: UnmappedBecause;
+    }
+  | {
+      readonly type: 'bar-mapped';
+      readonly device: number;
+      readonly vm: number;
+      readonly region: number;
+      readonly ipa: Ipa;
+      /** What no memslot covers are MMIO exits to the VMM. */
+      readonly trapped: boolean;
     }
   /** The VMM reads or writes `size` bytes of config space through vfio-pci (region 7); null for a read. */
   | {

@@ -8,6 +8,7 @@ import { afterGicAccess } from './gicv2/device.ts';
 import { flushHwstate, syncHwstate } from './gicv2/hwstate.ts';
 import type { Vgic, VgicTraits } from './gicv2/vgic.ts';
 import { initialVgic } from './gicv2/vgic.ts';
+import { guestWrote, mapBar, unmapBar } from './pci/assigned-bar.ts';
 import type { PciChange } from './pci/config-space.ts';
 import {
   changedFunction,
@@ -39,6 +40,7 @@ export function evolveDevice(device: DeviceState, event: DeviceInput): void {
       const { description, pci } = device;
       if (description.kind !== 'vfio-pci' || pci === null) return;
       device.pci = writtenConfig(description, pci, event.offset, event.size, event.value);
+      guestWrote(device, description, event);
       return;
     }
     case 'pci-function-changed':
@@ -53,6 +55,15 @@ export function evolveDevice(device: DeviceState, event: DeviceInput): void {
       device.windows = [...device.windows, { vm: event.vm, region: event.region, gpa: event.gpa, size }];
       return;
     }
+    case 'bar-assigned':
+      device.bars = [...device.bars, event.bar];
+      return;
+    case 'bar-unmapped':
+      unmapBar(device, event.vm, event.region);
+      return;
+    case 'bar-mapped':
+      mapBar(device, event.vm, event.region, event.ipa, event.trapped);
+      return;
     case 'vgic-initialised':
       device.vgics[event.vm] = initialVgic(event.vcpus, event.traits);
       return;

@@ -1,10 +1,11 @@
 // What a device remembers: one flat slice each. Registers that still have their reset value are not stored.
 
-import type { Ipa } from '../arch/addresses.ts';
 import type { DeviceDescription } from './description.ts';
 import type { Vgic } from './gicv2/vgic.ts';
 import type { DeviceMemory } from './memory.ts';
 import { EMPTY_MEMORY } from './memory.ts';
+import type { MmioWindow } from './mmio-window.ts';
+import type { AssignedBar } from './pci/assigned-bar.ts';
 import type { PciState } from './pci/config-space.ts';
 import { claimsMemory, INITIAL_PCI } from './pci/config-space.ts';
 
@@ -13,15 +14,6 @@ export interface RegionState {
   registers: Record<string, bigint>;
   /** Bytes of offsets without a register. */
   memory: DeviceMemory;
-}
-
-/** Where a VM sees a region of an emulated device. */
-export interface MmioWindow {
-  readonly vm: number;
-  readonly region: number;
-  readonly gpa: Ipa;
-  /** Bytes. */
-  readonly size: number;
 }
 
 export interface DeviceState {
@@ -33,6 +25,8 @@ export interface DeviceState {
   /** By the region's number. */
   regions: Record<number, RegionState>;
   windows: readonly MmioWindow[];
+  /** BARs that a VMM maps where its guest's config space wants them. */
+  bars: readonly AssignedBar[];
   /** Interrupt wires by name: whether each is high; one that never changed is low. */
   lines: Readonly<Record<string, boolean>>;
   /** GICv2: the distributor and CPU interfaces of each VM, by the VM's number. */
@@ -47,6 +41,7 @@ export function initialDevice(description: DeviceDescription): DeviceState {
     pci: isVfioPci ? INITIAL_PCI : null,
     regions: initialRegions(description),
     windows: [],
+    bars: [],
     lines: {},
     vgics: {},
   };

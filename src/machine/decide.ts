@@ -12,6 +12,7 @@ import type { RamContents } from '../guest/ram.ts';
 import { decideHost, HOST_HEARS } from '../host/decide.ts';
 import type { HostState } from '../host/state.ts';
 import { chooserFor } from './adversary.ts';
+import { barMappings } from './bar-mappings.ts';
 import type { MachineEvent } from './events.ts';
 import { NO_REGION } from './interconnect.ts';
 import { enters, interrupted, kicks, leaves, maintained, waited, wires } from './interrupts.ts';
@@ -30,7 +31,13 @@ const DEVICES_HEAR = [
   'msix-mask-written',
 ] as const;
 
-const PCI_HEARS = ['pci-command-written', 'pci-power-written', 'pci-reset-asked', 'pci-change-due'] as const;
+const PCI_HEARS = [
+  'pci-command-written',
+  'pci-power-written',
+  'pci-reset-asked',
+  'pci-change-due',
+  'bar-mappings-due',
+] as const;
 
 /** What moves interrupts besides the exits and entries of vCPUs. */
 const INTERRUPTS_HEAR = [
@@ -73,6 +80,8 @@ export function decide(
       return decidePci(state, host, event);
     case 'pci-change-due':
       return [{ type: 'pci-function-changed', device: event.device, change: event.change }];
+    case 'bar-mappings-due':
+      return barMappings(state, event);
     case 'vfio-config-accessed':
       return vmmConfig(state, event);
     case 'msix-raised':

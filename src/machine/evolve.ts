@@ -1,6 +1,8 @@
 // The machine's `evolve`: every event to the slices it concerns. Runs on an Immer draft where a snapshot is
 // wanted and on a plain object for bulk replay; both give equal states after every event.
 
+import type { VfioPciDescription } from '../devices/description.ts';
+import { PCI_COMMAND_MEMORY } from '../devices/description.ts';
 import type { DeviceEvent } from '../devices/events.ts';
 import { evolveDevice } from '../devices/evolve.ts';
 import { EMPTY_MEMORY, writeMemory } from '../devices/memory.ts';
@@ -47,6 +49,7 @@ const INERT = [
   'vfio-config-accessed',
   'pci-config-read',
   'pci-change-due',
+  'bar-mappings-due',
   'mmio-answered',
   'transaction-issued',
   'transaction-unclaimed',
@@ -90,6 +93,9 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
       slices.machine((state) => evolveMachine(state, event));
       return;
     case 'mmio-window-opened':
+    case 'bar-assigned':
+    case 'bar-unmapped':
+    case 'bar-mapped':
     case 'pci-config-written':
     case 'pci-function-changed':
     case 'msix-raised':
@@ -193,6 +199,10 @@ function evolveMachine(state: MachineState, event: MachineWide): void {
   }
 }
 
+/** __vfio_pci_memory_enabled(): physical functions without memory enable. */
+const isMemoryOff = (description: VfioPciDescription): boolean =>
+  !description.function.virtualFunction && (description.command & PCI_COMMAND_MEMORY) === 0;
+
 /** Where a device is plugged before the host booted. */
 const SMALLEST_PAGE = 4096;
 
@@ -203,6 +213,9 @@ function plug(state: MachineState, event: DeviceEvent & { type: 'device-plugged'
     initialiseVgic(slice, id, vm, state.host);
   });
   state.devices[device] = slice;
+  const { host } = state;
+  if (host !== null && description.kind === 'vfio-pci' && isMemoryOff(description))
+    host.memoryDisabled = [...host.memoryDisabled, description.name];
   state.interconnect = withDevice(
     state.interconnect,
     device,

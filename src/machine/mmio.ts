@@ -2,12 +2,19 @@
 // GICv2, the hypervisor's own code for a GICV that cannot be mapped. Each goes to the device whose registers they are.
 
 import type { MmioInput } from '../devices/decide.ts';
-import { decideMmio, inKernelAccess, unassignedMmio, unmodelledMmio } from '../devices/decide.ts';
+import {
+  decideMmio,
+  emptyBridge,
+  inKernelAccess,
+  unassignedMmio,
+  unmodelledMmio,
+} from '../devices/decide.ts';
 import { GICC, GICD, GICV, regionOf } from '../devices/description.ts';
 import type { Requester } from '../devices/events.ts';
 import { syncHwstate } from '../devices/gicv2/hwstate.ts';
 import { gicOf } from '../devices/gicv2/lines.ts';
 import { storedValue } from '../guest/register-value.ts';
+import { isBarHole } from './bar-mappings.ts';
 import type { MachineEvent } from './events.ts';
 import { windowAt } from './interconnect.ts';
 import { endedLevels, halted } from './interrupts.ts';
@@ -40,6 +47,7 @@ export function userSpaceMmio(
   const device = hit === null ? undefined : state.devices[hit.device];
   const input = mmioInput(state, event);
   if (hit !== null && device !== undefined) return decideMmio(device, hit.device, { ...input, ...hit });
+  if (isBarHole(state, event.vm, event.gpa)) return emptyBridge(input.by, event);
   return unassigned === 'vmm' ? unassignedMmio(input.by, event.write) : [];
 }
 

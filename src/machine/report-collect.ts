@@ -21,6 +21,7 @@ import type {
 import { deviceCollector } from './report-devices.ts';
 import { interruptCollector } from './report-interrupts.ts';
 import { leafCollector } from './report-leaves.ts';
+import type { PlacedRegion } from './scenario-assign.ts';
 import type { Setup } from './scenario-setup.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -54,8 +55,18 @@ const ERRNO: Readonly<Record<number, { readonly name: string; readonly words: st
   38: { name: 'ENOSYS', words: 'Function not implemented' },
 };
 
+/** Where a region is now: a guest may move its BARs. */
+type MovableRegion = Omit<PlacedRegion, 'ipa'> & { ipa: Ipa };
+
+const isBar = (
+  event: { readonly vm: number; readonly device: number; readonly region: number },
+  ...[vm, device, index]: readonly [vm: number, device: number, index: number]
+): boolean => event.vm === vm && event.device === device && event.region === index;
+
 /** @param simulation before its first event */
-export function collect(simulation: Simulation, setup: Setup): Collector {
+export function collect(simulation: Simulation, initial: Setup): Collector {
+  const places = initial.regions.map((region): MovableRegion => ({ ...region }));
+  const setup = { ...initial, regions: places };
   const accesses = new Map<number, OpenAccess[]>();
   const failures = new Map<number, Death[]>();
   const leaves = leafCollector(simulation, setup);
@@ -63,6 +74,10 @@ export function collect(simulation: Simulation, setup: Setup): Collector {
   const interrupts = interruptCollector();
   const latest = (vcpu: number): OpenAccess | undefined => accesses.get(vcpu)?.at(-1);
   simulation.bus.all.subscribe((event) => {
+    if (event.type === 'bar-mapped') {
+      for (const place of places.filter(({ vm, device, index }) => isBar(event, vm, device, index)))
+        place.ipa = event.ipa;
+    }
     leaves.hear(event);
     devices.hear(event);
     interrupts.hear(event);

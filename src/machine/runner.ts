@@ -60,8 +60,16 @@ export interface RunOptions {
   readonly onSimulation?: (simulation: Simulation) => void;
 }
 
-/** Stages of a fault at which another vCPU can come in between: after the trap, in the map call, before the retry. */
-const PARKS: ReadonlySet<string> = new Set(['stage2-faulted', 'stage2-map-begun', 'guest-reentered']);
+/**
+ * Where another vCPU can come in between: after the trap of a fault, in its map call, before its retry, and between the
+ * calls of a VMM that moves BARs.
+ */
+const PARKS: ReadonlySet<string> = new Set([
+  'stage2-faulted',
+  'stage2-map-begun',
+  'guest-reentered',
+  'bar-mappings-due',
+]);
 
 /**
  * Runs the story to its end and judges it; a failed expectation is part of the result.

@@ -12,6 +12,8 @@ import { msixRanges } from '../devices/pci/msix.ts';
 import type { VmmCall } from '../host/calls.ts';
 import type { KernelPreset } from '../host/kernels.ts';
 import type { MachineEvent } from './events.ts';
+import type { Followed } from './followed-bar.ts';
+import { followedBar } from './followed-bar.ts';
 import type { HvaSpace } from './layout.ts';
 import type { Assignment, ConfigWindow, VmDefinition } from './scenario-definition.ts';
 import { withDriver } from './scenario-vary.ts';
@@ -76,9 +78,13 @@ export function assigned(
   const taken = othersOf(devices, region.device, region.index);
   const result = mmapRegion(mapped, region.index, { pageSize, vfioPciAllowsAnyUncached, taken });
   const called = (call: VmmCall): MachineEvent => ({ type: 'vmm-called', vm: id, call });
+  const followed = vm.configs.find((it) => it.device === region.device && it.bars === 'follow');
+  const follow = (slots: PlacedRegion['slots'], trapped: boolean): Followed =>
+    followedBar(vm, { assignment, device, description, config: followed, slots, trapped });
   if (result.kind === 'refused') {
     const refused = called({ kind: 'mmap-refused', errno: result.errno });
-    return { placed: { ...placed, ...NO_MEMORY }, events: [refused, window] };
+    const { isOff, events } = follow([], true);
+    return { placed: { ...placed, ...NO_MEMORY }, events: [refused, ...(isOff ? [] : [window]), ...events] };
   }
   const { backing } = result;
   const size = alignUp(region.size, pageSize);
@@ -86,10 +92,9 @@ export function assigned(
   const mmap = called({ kind: 'mmap', hva, size, prot: 'read-write', backing });
   const slots = slotsOf(assignment, mapped, { hva, size, pageSize, slot });
   const isWhole = slots.length === 1 && slots[0]?.size === size;
-  return {
-    placed: { ...placed, mapping: { hva, size }, slots },
-    events: [mmap, ...(isWhole ? [] : [window]), ...slots.map(called)],
-  };
+  const { isOff, events } = follow(slots, !isWhole);
+  const there = isOff ? [] : [...(isWhole ? [] : [window]), ...slots.map(called)];
+  return { placed: { ...placed, mapping: { hva, size }, slots }, events: [mmap, ...there, ...events] };
 }
 
 /** The page in which the VM's guest finds a function's config space. */

@@ -40,6 +40,10 @@ export interface Assignment {
 export interface ConfigWindow {
   readonly device: string;
   readonly ipa: Ipa;
+  /** `follow`: the VMM maps BARs where the guest puts them; `fixed`: where they were assigned, whatever it writes. */
+  readonly bars: 'follow' | 'fixed';
+  /** What a VMM that follows does with BARs of a function that is not in D0. */
+  readonly asleep: 'mapped' | 'unmapped';
 }
 
 /** An interrupt of a device, and the SPI of a VM that it becomes. */

@@ -89,6 +89,19 @@ export interface AssignOptions {
   readonly msix?: 'trapped' | 'mapped';
 }
 
+export interface ConfigOptions {
+  /** IPA of the page. */
+  readonly at: number;
+  /**
+   * `follow`: as QEMU does it, what the guest writes to the command register and to BARs deletes and adds the memslots
+   * of regions that the VM was assigned, behind vfio-pci's own zap. Such a BAR starts at a multiple of its size.
+   * `fixed`: memslots stay until a program of the VMM moves them. `follow` unless given.
+   */
+  readonly bars?: 'follow' | 'fixed';
+  /** A function that is not in D0 keeps its memslots, as before QEMU 10.0, or loses them. `mapped` unless given. */
+  readonly asleep?: 'mapped' | 'unmapped';
+}
+
 export interface VcpuHandle {
   /** @throws RangeError if the vCPU has a program already */
   run(program: GuestProgram): void;
@@ -112,7 +125,7 @@ export interface VmHandle {
    * The function's page of ECAM: loads and stores there are MMIO exits, which the VMM hands on to vfio-pci.
    * @throws RangeError for an address off page alignment, or one taken already
    */
-  config(device: { readonly name: string }, options: { readonly at: number }): Mappable;
+  config(device: { readonly name: string }, options: ConfigOptions): Mappable;
   /** The GICC frame of a VM with a vGICv2: the host's GICV. @throws RangeError for other VMs */
   gicc(): RegionHandle;
   /** The emulated distributor. @throws RangeError for a VM without an interrupt controller */
@@ -186,7 +199,7 @@ export function vmHandle(definition: Definition, name: string, options: VmOption
   return {
     name,
     assign: (region, assignment) => assign(vm, region, assignment),
-    config: (device, { at }) => configOf(vm, device.name, at),
+    config: (device, config) => configOf(vm, device.name, config),
     gicc: () => giccOf(vm),
     gicd: () => gicdOf(vm),
     at: (address, size = PAGE) => ({
@@ -222,9 +235,10 @@ function assign(vm: VmDefinition, region: RegionRef, options: AssignOptions): Re
   return regionHandle(vm.name, region.name, ipa(at), region.size);
 }
 
-function configOf(vm: VmDefinition, device: string, at: number): Mappable {
+function configOf(vm: VmDefinition, device: string, options: ConfigOptions): Mappable {
+  const { at, bars = 'follow', asleep = 'mapped' } = options;
   checkRoom(vm, `config space of '${device}' at ${hex(at)} of VM '${vm.name}'`, at, PAGE);
-  vm.configs.push({ device, ipa: ipa(at) });
+  vm.configs.push({ device, ipa: ipa(at), bars, asleep });
   return { name: `${device}.config`, ipa: ipa(at), size: PAGE };
 }
 

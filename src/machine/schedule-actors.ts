@@ -1,6 +1,7 @@
 // A program of the VMM or of the host's administrator that takes turns: a turn is one call, or one thing that a device
 // does by itself.
 
+import type { Ipa } from '../arch/addresses.ts';
 import type { Stage1Attribute } from '../guest/mapping.ts';
 import type { VmmCall } from '../host/calls.ts';
 import type { Collector } from './report-collect.ts';
@@ -33,8 +34,9 @@ export function vmmActor(stage: Stage, id: number, index: number, program: VmmPr
   let last: VmmOp | null = null;
   let ended = false;
   let result: VmmResult = { errno: 0 };
+  let acts = false;
   stage.simulation.bus.on('vmm-call-returned').subscribe(({ errno }) => {
-    result = { errno };
+    if (acts) result = { errno };
   });
   return {
     id,
@@ -50,8 +52,11 @@ export function vmmActor(stage: Stage, id: number, index: number, program: VmmPr
       last = turn.done === true ? null : turn.value;
       result = { errno: 0 };
       if (last === null) return;
+      acts = true;
       if (!waitsOrSignals(last)) result = act(stage, last) ?? result;
-      else if (last.kind === 'raise') stage.signals.add(last.signal);
+      acts = false;
+      if (!waitsOrSignals(last)) return;
+      if (last.kind === 'raise') stage.signals.add(last.signal);
     },
   };
 }
@@ -102,7 +107,7 @@ function act(stage: Stage, op: VmmAction): VmmResult | null {
       return null;
     default: {
       const region = stage.regions.find((it) => it.vmName === op.region.vm && it.name === op.region.name);
-      const calls = region === undefined ? [] : callsOf(op, region);
+      const calls = region === undefined ? [] : callsOf(op, placedNow(simulation, region));
       if (region === undefined || calls.length === 0) return { errno: EINVAL };
       for (const call of calls) simulation.dispatch({ type: 'vmm-called', vm: region.vm, call });
       return null;
@@ -131,6 +136,16 @@ function deviceSets(
 }
 
 type RegionAction = Extract<VmmAction, { readonly region: unknown }>;
+
+/** The region with its memslots where the guest has moved its BAR since. */
+function placedNow({ state }: Simulation, placed: PlacedRegion): PlacedRegion {
+  const bar = state.devices[placed.device]?.bars.find(
+    ({ vm, region }) => vm === placed.vm && region === placed.index,
+  );
+  const moved = (bar?.last ?? placed.ipa) - placed.ipa;
+  if (moved === 0) return placed;
+  return { ...placed, slots: placed.slots.map((slot) => ({ ...slot, ipa: (slot.ipa + moved) as Ipa })) };
+}
 
 /** The calls that an action on a region comes to: one for its mapping, or one for each memslot. */
 function callsOf(op: RegionAction, { mapping, slots }: PlacedRegion): readonly VmmCall[] {
