@@ -63,6 +63,8 @@ export interface VfioPciDescription extends Named {
   /** The command register (config space offset 4) when plugged; bit 1 is memory space enable. */
   readonly command: number;
   readonly function: PciFunction;
+  /** Functions of one name here are behind one bridge, and a hot reset resets all of them; absent for alone. */
+  readonly bus?: string;
 }
 
 /** Memory that reaches a VM as PFNMAP without VM_ALLOW_ANY_UNCACHED: not PCI, or not through vfio-pci. */

@@ -7,7 +7,8 @@ import type { Transaction } from '../arch/transaction.ts';
 import type { DeviceDescription } from './description.ts';
 import type { Maintenance } from './gicv2/gich.ts';
 import type { AssignedBar, UnmappedBecause } from './pci/assigned-bar.ts';
-import type { PciChange, PowerState } from './pci/config-space.ts';
+import type { PciChange } from './pci/config-space.ts';
+import type { PowerState } from './pci/power.ts';
 
 /**
  * Whose access it is: numbers of the slices, and the vCPU's number in its VM, by which a GIC banks registers.
@@ -111,8 +112,10 @@ export type DeviceEvent =
   | {
       readonly type: 'pci-reset-asked';
       readonly device: string;
-      /** Device Control bit 15, or the VMM's ioctl VFIO_DEVICE_RESET. */
-      readonly by: 'function-level-reset' | 'device-reset';
+      /** Initiate FLR in config space, or the VMM's ioctls VFIO_DEVICE_RESET and VFIO_DEVICE_PCI_HOT_RESET. */
+      readonly by: 'function-level-reset' | 'device-reset' | 'hot-reset';
+      /** The other functions on its bus, which a hot reset resets, too; absent for none. */
+      readonly along?: readonly string[];
     }
   /** The mappings are gone and memory_lock is held: once what is under way has arrived, the function changes. */
   | { readonly type: 'pci-change-due'; readonly device: number; readonly change: PciChange }

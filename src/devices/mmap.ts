@@ -6,6 +6,7 @@ import type { Pa } from '../arch/addresses.ts';
 import type { PaRange } from '../arch/transaction.ts';
 import type { DeviceDescription, Region } from './description.ts';
 import { GICV, regionOf } from './description.ts';
+import { isRom } from './pci/rom.ts';
 
 /** The VMA of a mapped region; `offset` bytes into it where the mapping begins there. */
 export interface PfnmapBacking {
@@ -27,6 +28,8 @@ export type MmapRefusal =
   | 'region-not-page-aligned'
   /** vfio-platform: smaller than a page. */
   | 'region-smaller-than-page'
+  /** vfio-pci lets a user read the expansion ROM, and maps BARs only. */
+  | 'expansion-rom'
   /** Port I/O has no memory mapping on arm64. */
   | 'io-bar'
   /** Offset and length reach beyond the region, rounded up to pages. */
@@ -105,6 +108,7 @@ function refusal(device: DeviceDescription, region: Region, host: MmapHost): Mma
   if (device.kind === 'gicv2') return region.index === GICV ? 'mapped-by-kvm' : 'no-host-memory';
   if (device.kind === 'emulated') return 'no-host-memory';
   if (region.space === 'io') return 'io-bar';
+  if (device.kind === 'vfio-pci' && isRom(region.index)) return 'expansion-rom';
   if (device.kind === 'vfio-pci' && region.size < pageSize) return subPageRefusal(region, host);
   if (
     device.kind === 'vfio-platform' &&

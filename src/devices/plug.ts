@@ -18,6 +18,8 @@ import { wiresFrom } from './interrupt-wires.ts';
 import type { PciFunction, PciFunctionInput } from './pci/function.ts';
 import { capabilityOf, pciFunction } from './pci/function.ts';
 import { msixRegisters } from './pci/msix.ts';
+import type { RomInput } from './pci/rom.ts';
+import { ROM_REGION, ROM_SIGNATURE } from './pci/rom.ts';
 import type { PushBufferInput } from './push-buffer.ts';
 import { pushBuffersOf } from './push-buffer.ts';
 import type { RegisterInput } from './register.ts';
@@ -66,6 +68,10 @@ export interface VfioPciInput extends PciFunctionInput {
   readonly interrupts?: readonly InterruptInput[];
   /** Command register when plugged, 16 bits; memory decoding is on unless given. */
   readonly command?: number;
+  /** Expansion ROM: a region that can be read and is never mapped. None unless given. */
+  readonly rom?: RomInput;
+  /** Name of the bus that a hot reset resets, with all functions on it; a bus of its own unless given. */
+  readonly bus?: string;
 }
 
 export interface RegionsInput {
@@ -89,6 +95,8 @@ const FOUR_GIB = 2 ** 32;
 /** From here on a BAR is taken to have 64 bits. */
 const LARGE = 2 ** 28;
 const VIRT_GICV = 0x0804_0000;
+/** Address bits [10:0] of the ROM's BAR do not exist. */
+const SMALLEST_ROM = 2048;
 
 /**
  * A PCI function assigned through vfio-pci.
@@ -113,9 +121,19 @@ export function vfioPci(name: string, input: VfioPciInput): VfioPciDescription {
     input,
     new Map(memory.map(({ region: { index, size } }) => [index, size])),
   );
-  const regions = bars.map((bar) => withMsix(name, withWidth(name, bar, bars), bar.registers, described));
+  const regions = [
+    ...bars.map((bar) => withMsix(name, withWidth(name, bar, bars), bar.registers, described)),
+    ...(input.rom === undefined ? [] : [romOf(name, input.rom)]),
+  ];
   const wires = wiresFrom(name, input.interrupts, regions);
-  return { kind: 'vfio-pci', name, regions, command, function: described, ...wires };
+  const bus = input.bus === undefined ? {} : { bus: input.bus };
+  return { kind: 'vfio-pci', name, regions, command, function: described, ...bus, ...wires };
+}
+
+function romOf(name: string, { size, registers = ROM_SIGNATURE }: RomInput): Region {
+  const region = regionFrom(name, { name: 'ROM', size, registers }, ROM_REGION);
+  if (Number.isInteger(Math.log2(region.size)) && region.size >= SMALLEST_ROM) return region;
+  throw new RangeError(`device '${name}': its ROM has ${region.size} bytes; a ROM is a power of two from 2K`);
 }
 
 /** The registers of the MSI-X table and its pending bits stand among those of their BAR. */

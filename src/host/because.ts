@@ -77,6 +77,7 @@ export const BECAUSE = {
   'low-power': 'the PCI function goes to D3hot: vfio-pci zaps its mappings',
   'function-level-reset': 'a function-level reset through config space: vfio-pci zaps its mappings first',
   'device-reset': 'VFIO_DEVICE_RESET: vfio-pci zaps its mappings first',
+  'hot-reset': 'VFIO_DEVICE_PCI_HOT_RESET: vfio-pci zaps the mappings of all functions on the bus first',
   discard: 'MADV_DONTNEED drops the range',
   reclaim: 'the host reclaims the page',
   'dirty-logging': 'dirty logging write-protects',

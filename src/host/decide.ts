@@ -49,8 +49,11 @@ export function decideZap(host: HostState, vms: readonly VmState[], input: PciIn
   const events: HostEvent[] = [];
   const because = zapReason(host, input);
   if (because === null) return events;
-  vms.forEach((vm, id) => {
-    zapDevice(workOn(host, id, vm, events), input.device, because);
-  });
+  const along = input.type === 'pci-reset-asked' ? (input.along ?? []) : [];
+  for (const device of [input.device, ...along]) {
+    vms.forEach((vm, id) => {
+      zapDevice(workOn(host, id, vm, events), device, because);
+    });
+  }
   return events;
 }

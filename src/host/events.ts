@@ -251,14 +251,16 @@ export interface PciCommandInput {
 export interface PciPowerInput {
   readonly type: 'pci-power-written';
   readonly device: string;
-  readonly state: 'D0' | 'D3hot';
+  readonly state: 'D0' | 'D1' | 'D2' | 'D3hot';
 }
 
-/** A function-level reset asked for in config space, or VFIO_DEVICE_RESET. */
+/** A function-level reset asked for in config space, VFIO_DEVICE_RESET, or VFIO_DEVICE_PCI_HOT_RESET. */
 export interface PciResetInput {
   readonly type: 'pci-reset-asked';
   readonly device: string;
-  readonly by: 'function-level-reset' | 'device-reset';
+  readonly by: 'function-level-reset' | 'device-reset' | 'hot-reset';
+  /** The other functions on its bus, which a hot reset resets, too; absent for none. */
+  readonly along?: readonly string[];
 }
 
 /** What vfio-pci answers by taking memory_lock. */

@@ -59,9 +59,12 @@ export function evolveHost(host: HostState, event: PciInput): void {
   if (event.type === 'pci-command-written') {
     const enabled = (event.value & PCI_COMMAND_MEMORY) !== 0;
     host.memoryDisabled = withMember(host.memoryDisabled, device, !enabled);
+  } else if (event.type === 'pci-power-written') {
+    const sleeps = event.state === 'D3hot' && host.features.vfioGuardsD3hot;
+    host.inD3hot = withMember(host.inD3hot, device, sleeps);
   } else {
-    const sleeps = event.type === 'pci-power-written' && event.state === 'D3hot';
-    host.inD3hot = withMember(host.inD3hot, device, sleeps && host.features.vfioGuardsD3hot);
+    for (const woken of [device, ...(event.along ?? [])])
+      host.inD3hot = withMember(host.inD3hot, woken, false);
   }
 }
 

@@ -15,8 +15,10 @@ export function decidePci(state: MachineState, host: HostState, event: PciInput)
   const events = withDrains(state, zapped);
   // A drained store needs one more turn to arrive; the function changes behind it.
   const type = events.length > zapped.length ? 'pci-change-due' : 'pci-function-changed';
+  const along = event.type === 'pci-reset-asked' ? (event.along ?? []) : [];
+  const names = [event.device, ...along];
   const changed = state.devices.flatMap(({ description: { name, kind } }, device): MachineEvent[] =>
-    name === event.device && (kind === 'vfio-pci' || kind === 'sysfs')
+    names.includes(name) && (kind === 'vfio-pci' || kind === 'sysfs')
       ? [{ type, device, change: changeOf(event) }]
       : [],
   );

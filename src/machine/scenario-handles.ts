@@ -5,11 +5,13 @@ import type { Ipa } from '../arch/addresses.ts';
 import { ipa } from '../arch/addresses.ts';
 import type { DeviceDescription } from '../devices/description.ts';
 import { regionOf } from '../devices/description.ts';
+import { ROM_REGION } from '../devices/pci/rom.ts';
 import type { Size } from '../devices/sizes.ts';
 import { bytesOf } from '../devices/sizes.ts';
 import type { Mappable } from '../guest/mapping.ts';
 import type { GuestProgram } from '../guest/operations.ts';
 import type { Vgic } from '../host/calls.ts';
+import type { ConfigOptions } from './config-options.ts';
 import type { Check, DiedWanted, LeafWanted, ReceivedWanted, SawWanted } from './expect.ts';
 import {
   acknowledged,
@@ -39,6 +41,8 @@ export interface DeviceHandle {
   bar(index: number): RegionRef;
   /** @throws RangeError if there is no such region */
   region(index: number): RegionRef;
+  /** The expansion ROM. @throws RangeError if there is none */
+  rom(): RegionRef;
   /** What arrived at the device: transactions of the bus, and accesses that the VMM or the kernel handed on. */
   received(wanted: ReceivedWanted): Check;
 }
@@ -87,19 +91,6 @@ export interface AssignOptions {
    * or `mapped` to the guest like the rest. `trapped` unless given.
    */
   readonly msix?: 'trapped' | 'mapped';
-}
-
-export interface ConfigOptions {
-  /** IPA of the page. */
-  readonly at: number;
-  /**
-   * `follow`: as QEMU does it, what the guest writes to the command register and to BARs deletes and adds the memslots
-   * of regions that the VM was assigned, behind vfio-pci's own zap. Such a BAR starts at a multiple of its size.
-   * `fixed`: memslots stay until a program of the VMM moves them. `follow` unless given.
-   */
-  readonly bars?: 'follow' | 'fixed';
-  /** A function that is not in D0 keeps its memslots, as before QEMU 10.0, or loses them. `mapped` unless given. */
-  readonly asleep?: 'mapped' | 'unmapped';
 }
 
 export interface VcpuHandle {
@@ -171,7 +162,13 @@ export function deviceHandle(definition: Definition, device: DeviceDescription):
     const { size, name: regionName } = regionOf(device, index);
     return { device: name, index, name: `${name}.${regionName}`, size };
   };
-  return { name, bar: region, region, received: (wanted) => received(name, wanted) };
+  return {
+    name,
+    bar: region,
+    region,
+    rom: () => region(ROM_REGION),
+    received: (wanted) => received(name, wanted),
+  };
 }
 
 /** @throws RangeError if a VM of that name is there already, or a size is none */

@@ -1,7 +1,7 @@
 // What the VMM's process and the host's administrator do while guests run: generators that yield one action at a time
 // and get its errno back. Actions are those of QEMU, VFIO and KVM in their own names.
 
-import type { PowerState } from '../devices/pci/config-space.ts';
+import type { PowerState } from '../devices/pci/power.ts';
 import type { Signal } from '../guest/operations.ts';
 import type { Prot } from '../host/vma.ts';
 
@@ -15,6 +15,7 @@ export type VmmOp =
   | ({ readonly kind: 'pci-command'; readonly device: string } & PciCommand)
   | { readonly kind: 'pci-power'; readonly device: string; readonly state: PowerState }
   | { readonly kind: 'device-reset'; readonly device: string }
+  | { readonly kind: 'hot-reset'; readonly device: string; readonly groups: readonly string[] }
   | ({ readonly kind: 'config-read'; readonly device: string } & ConfigPlace)
   | ({ readonly kind: 'config-write'; readonly device: string } & ConfigPlace & { readonly value: number })
   | { readonly kind: 'raise-msix'; readonly device: string; readonly vector: number }
@@ -75,7 +76,10 @@ export type VmmProgram = (vmm: Vmm) => Generator<VmmOp, void, VmmResult>;
 export interface Vmm {
   /** Writes a PCI function's command register: memory decoding on or off, as vfio-pci sees it. */
   pciCommand(device: { readonly name: string }, command: PciCommand): VmmSteps;
-  /** Writes the power state into PMCSR: D3hot or back to D0. EINVAL for a device that is not behind vfio-pci. */
+  /**
+   * Writes the power state into PMCSR; one that the function cannot enter from where it is changes nothing. EINVAL for
+   * a device that is not behind vfio-pci.
+   */
   pciPower(device: { readonly name: string }, state: PowerState): VmmSteps;
   /** pread() of the VFIO device's config region; `value` is what it gave. EINVAL if not behind vfio-pci. */
   configRead(device: { readonly name: string }, place: ConfigPlace): VmmSteps;
@@ -88,6 +92,13 @@ export interface Vmm {
    * on; config space stays. EINVAL for devices that are not PCI.
    */
   reset(device: { readonly name: string }): VmmSteps;
+  /**
+   * VFIO_DEVICE_PCI_HOT_RESET: the bus of the function is reset. The BARs of all functions on it are zapped first, then
+   * all of them are reset, whoever uses them.
+   * @param groups devices whose groups the VMM proves to own, besides that of the device itself; EINVAL unless all
+   * functions of the bus are among them
+   */
+  hotReset(device: { readonly name: string }, groups?: readonly { readonly name: string }[]): VmmSteps;
   /** mprotect() of the VMM's mapping of the region. */
   mprotect(region: AssignedRegion, prot: Prot): VmmSteps;
   /** munmap() of the VMM's mapping of the region; the memslot stays. */
@@ -120,6 +131,8 @@ export const VMM: Vmm = {
   configWrite: ({ name }, write) => one({ kind: 'config-write', device: name, ...write }),
   raiseMsix: ({ name }, vector) => one({ kind: 'raise-msix', device: name, vector }),
   reset: ({ name }) => one({ kind: 'device-reset', device: name }),
+  hotReset: ({ name }, groups = []) =>
+    one({ kind: 'hot-reset', device: name, groups: groups.map((group) => group.name) }),
   mprotect: (region, prot) => one({ kind: 'mprotect', region, prot }),
   munmap: (region) => one({ kind: 'munmap', region }),
   deleteSlot: (region) => one({ kind: 'delete-slot', region }),

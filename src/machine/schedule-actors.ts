@@ -90,6 +90,7 @@ function act(stage: Stage, op: VmmAction): VmmResult | null {
     case 'pci-command':
     case 'pci-power':
     case 'device-reset':
+    case 'hot-reset':
     case 'config-read':
     case 'config-write':
     case 'raise-msix':

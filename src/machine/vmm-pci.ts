@@ -3,6 +3,7 @@
 
 import { PCI_COMMAND } from '../devices/pci/config-fields.ts';
 import { readConfig, registerOffset } from '../devices/pci/config-space.ts';
+import { POWER_STATES } from '../devices/pci/power.ts';
 import type { DeviceState } from '../devices/state.ts';
 import type { VmmOp, VmmResult } from './scenario-vmm.ts';
 import type { Simulation } from './simulation.ts';
@@ -12,7 +13,6 @@ export type PciOp = Exclude<Extract<VmmOp, { readonly device: string }>, { reado
 const EINVAL = 22;
 const MEMORY = 0x2;
 const BUS_MASTER = 0x4;
-const PM_D3HOT = 0b11;
 const PM_STATE_MASK = 0b11;
 const WORD = 2;
 
@@ -30,6 +30,8 @@ export function actOnPci(simulation: Simulation, op: PciOp): VmmResult {
     case 'device-reset':
       simulation.dispatch({ type: 'pci-reset-asked', device: op.device, by: 'device-reset' });
       return { errno: 0 };
+    case 'hot-reset':
+      return hotReset(simulation, device, op.groups);
     case 'pci-power':
       return power(simulation, device, op);
     case 'config-read':
@@ -42,6 +44,25 @@ export function actOnPci(simulation: Simulation, op: PciOp): VmmResult {
       simulation.dispatch({ type: 'msix-raised', device: id, vector: op.vector });
       return { errno: 0 };
   }
+}
+
+/** vfio_pci_dev_set_hot_reset(): the caller has to own all that the bus carries. */
+function hotReset(
+  simulation: Simulation,
+  { description }: DeviceState,
+  groups: readonly string[],
+): VmmResult {
+  if (description.kind !== 'vfio-pci') return { errno: EINVAL };
+  const { name, bus } = description;
+  const along = simulation.state.devices.flatMap(({ description: other }) =>
+    other.kind === 'vfio-pci' && bus !== undefined && other.bus === bus && other.name !== name
+      ? [other.name]
+      : [],
+  );
+  if (!along.every((other) => groups.includes(other))) return { errno: EINVAL };
+  const rest = along.length === 0 ? {} : { along };
+  simulation.dispatch({ type: 'pci-reset-asked', device: name, by: 'hot-reset', ...rest });
+  return { errno: 0 };
 }
 
 function command(
@@ -68,7 +89,7 @@ function power(
   const offset = description.kind === 'vfio-pci' ? registerOffset(description, 'PM_CTRL') : null;
   if (description.kind !== 'vfio-pci' || pci === null || offset === null) return { errno: EINVAL };
   const before = readConfig(description, pci, offset, WORD);
-  const value = (before & ~PM_STATE_MASK) | (state === 'D3hot' ? PM_D3HOT : 0);
+  const value = (before & ~PM_STATE_MASK) | POWER_STATES.indexOf(state);
   return configWrite(simulation, description.name, offset, WORD, value);
 }
 

@@ -4,7 +4,7 @@
 import type { Cpu, ScenarioRun, VmHandle } from 'stagetwo';
 import { deviceNGnRE, e1000e, kernelsFrom, runScenario, scenario, vfioPci } from 'stagetwo';
 import { describe, expect, it } from 'vitest';
-import type { ConfigOptions } from '../../src/machine/scenario-handles.ts';
+import type { ConfigOptions } from '../../src/machine/config-options.ts';
 
 const COMMAND = 0x04;
 const BAR0 = 0x10;

@@ -6,8 +6,12 @@ import type { VfioPciDescription } from '../description.ts';
 import { PCI_COMMAND_MEMORY } from '../description.ts';
 import type { MmioWindow } from '../mmio-window.ts';
 import { PCI_COMMAND } from './config-fields.ts';
-import type { PciState, PowerState } from './config-space.ts';
+import type { PciState } from './config-space.ts';
 import { configValue, registerOffset } from './config-space.ts';
+import { capabilityOf } from './function.ts';
+import type { PowerState } from './power.ts';
+import { isTransition, POWER_STATES } from './power.ts';
+import { isRom, ROM_ADDRESS, ROM_ENABLE } from './rom.ts';
 
 /** A memslot that covers a part of the BAR. */
 export interface BarSlot {
@@ -45,6 +49,8 @@ export interface AssignedBar {
 export type UnmappedBecause =
   | 'memory-space-disabled'
   | 'low-power'
+  /** Expansion ROM Enable is off. */
+  | 'rom-disabled'
   /** Zero, the end of the address space, or beyond the 32 bits of the BAR: as while it is sized. */
   | 'no-address'
   /** Where the host bridge forwards nothing: RAM, or more bits than IPAs have. */
@@ -77,6 +83,7 @@ export function concernsBars(
   if (own.length === 0) return false;
   const touches = (start: number, end: number): boolean => offset < end && start < offset + size;
   if (touches(PCI_COMMAND, PCI_COMMAND + 1) || touches(BARS_START, BARS_END)) return true;
+  if (touches(ROM_ADDRESS, ROM_ADDRESS + 4)) return true;
   const pm = registerOffset(device, 'PM_CTRL');
   return pm !== null && touches(pm, pm + PM_STATE_SIZE) && own.some(({ asleep }) => asleep === 'unmapped');
 }
@@ -87,7 +94,9 @@ export function wantedPlace(device: VfioPciDescription, pci: PciState, bar: Assi
   if (!bar.memory) return { ipa: null, because: 'memory-space-disabled' };
   if (asleep === 'unmapped' && bar.power !== 'D0') return { ipa: null, because: 'low-power' };
   const is64 = device.regions.find(({ index }) => index === region)?.is64 === true;
-  const low = configValue(device, pci, `BASE_ADDRESS_${region}`);
+  const rom = isRom(region) ? configValue(device, pci, 'ROM_ADDRESS') : null;
+  if (rom !== null && (rom & ROM_ENABLE) === 0) return { ipa: null, because: 'rom-disabled' };
+  const low = rom ?? configValue(device, pci, `BASE_ADDRESS_${region}`);
   const high = is64 ? configValue(device, pci, `BASE_ADDRESS_${region + 1}`) : 0;
   const start = high * FOUR_GIB + (low - (low % FLAGS));
   const last = start + size - 1;
@@ -101,6 +110,7 @@ export function barWrites(
   region: number,
   at: Ipa,
 ): readonly { readonly offset: number; readonly value: number }[] {
+  if (isRom(region)) return [{ offset: ROM_ADDRESS, value: at + ROM_ENABLE }];
   const offset = BARS_START + region * 4;
   const is64 = device.regions.find(({ index }) => index === region)?.is64 === true;
   const low = { offset, value: at % FOUR_GIB };
@@ -116,9 +126,7 @@ interface WithBars {
 const isOf = (vm: number, region: number) => (it: { readonly vm: number; readonly region: number }) =>
   it.vm === vm && it.region === region;
 
-const POWER: readonly (PowerState | null)[] = ['D0', null, null, 'D3hot'];
-
-/** The VMM's own copy of what a guest's write changes. */
+/** The VMM's own copy of what a guest's write changes; of power states as the device has them (pci_pm_update()). */
 export function guestWrote(
   device: WithBars,
   description: VfioPciDescription,
@@ -130,8 +138,11 @@ export function guestWrote(
     device.bars = device.bars.map((bar) => (bar.vm === by.vm ? { ...bar, ...change } : bar));
   };
   if (offset === PCI_COMMAND) own({ memory: (value & PCI_COMMAND_MEMORY) !== 0 });
-  const power = POWER[value & PM_STATE_MASK] ?? null;
-  if (power !== null && offset === registerOffset(description, 'PM_CTRL')) own({ power });
+  const pm = capabilityOf(description.function, 'pm');
+  if (pm === undefined || offset !== registerOffset(description, 'PM_CTRL')) return;
+  const power = POWER_STATES[value & PM_STATE_MASK] ?? 'D0';
+  const before = device.bars.find(({ vm }) => vm === by.vm)?.power ?? 'D0';
+  if (isTransition(pm, before, power)) own({ power });
 }
 
 export function unmapBar(device: WithBars, vm: number, region: number): void {

@@ -6,7 +6,15 @@ import { PCI_COMMAND_MEMORY } from '../description.ts';
 import { barFields } from './bars.ts';
 import type { ConfigField } from './config-field.ts';
 import { field } from './config-field.ts';
-import type { ExpressCapability, MsixCapability, PciCapability, PmCapability } from './function.ts';
+import { extendedFields } from './extended.ts';
+import type {
+  AfCapability,
+  ExpressCapability,
+  MsixCapability,
+  PciCapability,
+  PmCapability,
+} from './function.ts';
+import { romField } from './rom.ts';
 
 export const PCI_COMMAND = 0x04;
 const PCI_COMMAND_MASTER = 0x004;
@@ -41,6 +49,15 @@ const EXP_VERSION_2 = 2;
 /** 8 GT/s, four lanes. */
 const EXP_LINK = 0x43;
 
+const PM_CAP_D1 = 0x0200;
+const PM_CAP_D2 = 0x0400;
+
+const AF_LENGTH = 6;
+/** Transactions Pending, Function Level Reset. */
+const AF_CAP = 0b11;
+/** Initiate FLR; reads as zero. */
+const AF_CTRL_FLR = 1;
+
 const MSIX_FLAGS = 2;
 /** Enable and Function Mask. */
 const MSIX_FLAGS_WRITABLE = 0xc000;
@@ -48,6 +65,7 @@ const MSIX_FLAGS_WRITABLE = 0xc000;
 const CAPABILITY_IDS: Readonly<Record<PciCapability['id'], number>> = {
   pm: 0x01,
   express: 0x10,
+  af: 0x13,
   'msi-x': 0x11,
 };
 const ALL = 0xffff_ffff;
@@ -63,6 +81,7 @@ export function configFields(device: VfioPciDescription): readonly ConfigField[]
       field('CAP_NEXT', capability.at + 1, 1, next(index + 1), { virt: 0xff }),
       ...capabilityFields(capability),
     ]),
+    ...extendedFields(device.function.extended ?? []),
   ];
 }
 
@@ -85,6 +104,7 @@ function headerFields(device: VfioPciDescription): ConfigField[] {
     ...barFields(device),
     constant('SUBSYSTEM_VENDOR_ID', 0x2c, 2, identity.subsystemVendorId),
     constant('SUBSYSTEM_ID', 0x2e, 2, identity.subsystemId),
+    ...romField(device),
     field('CAPABILITY_LIST', 0x34, 1, capabilities[0]?.at ?? 0, { virt: 0xff }),
     field('INTERRUPT_LINE', 0x3c, 1, 0, { virt: 0xff, write: 0xff }),
     field('INTERRUPT_PIN', 0x3d, 1, virtualFunction ? 0 : 1, { virt: 0xff }),
@@ -99,15 +119,18 @@ function capabilityFields(capability: PciCapability): ConfigField[] {
       return expressFields(capability);
     case 'msi-x':
       return msixFields(capability);
+    case 'af':
+      return afFields(capability);
   }
 }
 
 /** The state bits are not writable: vfio-pci sets the power state itself (vfio_pm_config_write). */
-function pmFields({ at, noSoftReset }: PmCapability): ConfigField[] {
+function pmFields({ at, noSoftReset, d1, d2 }: PmCapability): ConfigField[] {
+  const states = (d1 === true ? PM_CAP_D1 : 0) + (d2 === true ? PM_CAP_D2 : 0);
   const reset = noSoftReset ? PM_CTRL_NO_SOFT_RESET : 0;
   const write = ALL - (PM_CTRL_PME | PCI_PM_CTRL_STATE_MASK);
   return [
-    constant('PM_PMC', at + 2, 2, PM_VERSION_3),
+    constant('PM_PMC', at + 2, 2, PM_VERSION_3 + states),
     field('PM_CTRL', at + PCI_PM_CTRL, 4, reset, { virt: PM_CTRL_PME, write }),
   ];
 }
@@ -130,6 +153,14 @@ function expressFields({ at, flr, maxPayload }: ExpressCapability): ConfigField[
     field('EXP_DEVCTL2', at + 0x28, 2, 0, { write: 0xffdf, hardware: 0x001f }),
   ];
 }
+
+/** Nothing is writable but Initiate FLR, on which vfio-pci acts itself (vfio_af_config_write()). */
+const afFields = ({ at }: AfCapability): ConfigField[] => [
+  constant('AF_LENGTH', at + 2, 1, AF_LENGTH),
+  constant('AF_CAP', at + 3, 1, AF_CAP),
+  field('AF_CTRL', at + 4, 1, 0, { virt: AF_CTRL_FLR, write: AF_CTRL_FLR }),
+  constant('AF_STATUS', at + 5, 1, 0),
+];
 
 /** vfio-pci drops writes of MSI-X control; the VMM emulates it and asks for vectors by VFIO_DEVICE_SET_IRQS. */
 function msixFields({ at, vectors, table, pba }: MsixCapability): ConfigField[] {

@@ -5,11 +5,13 @@ import type { VfioPciDescription } from '../description.ts';
 import { PCI_COMMAND_MEMORY } from '../description.ts';
 import type { ConfigField } from './config-field.ts';
 import { configFields, PCI_COMMAND } from './config-fields.ts';
+import type { PowerState } from './power.ts';
+import { POWER_STATES } from './power.ts';
 
 /** VFIO_PCI_CONFIG_REGION_INDEX: config space is a region of its own behind the BARs and the ROM. */
 export const PCI_CONFIG_REGION = 7;
 
-/** Bytes of a function's config space in ECAM; no extended capability is listed behind the first 256. */
+/** Bytes of a function's config space in ECAM; extended capabilities stand behind the first 256. */
 export const PCI_CONFIG_SIZE = 4096;
 
 /** What was written; a register that is absent has its reset value. By the register's offset. */
@@ -29,9 +31,7 @@ export type PciChange =
   | { readonly kind: 'power'; readonly state: PowerState }
   | { readonly kind: 'reset' };
 
-export type PowerState = 'D0' | 'D3hot';
-
-const PM_D3HOT = 0b11;
+const PM_STATE_MASK = 0b11;
 const UNSIGNED = 0;
 
 /** Mask arithmetic on 32 bits: JavaScript's own is signed. */
@@ -76,7 +76,7 @@ export function writtenConfig(
     const { touched, word } = overlap(register, offset, size, value);
     const kept = and(register.write, and(register.virt, touched));
     // FLR reads as zero: vfio-pci acts on it and clears it.
-    const lasting = register.name === 'EXP_DEVCTL' ? without(kept, FLR) : kept;
+    const lasting = without(kept, RESETS.get(register.name) ?? 0);
     const own = and(without(register.write, register.virt), and(register.hardware, touched));
     const mine = register.offset === PCI_COMMAND ? without(own, COMMAND_OF_THE_HOST) : own;
     if (lasting !== 0) virtual[register.offset] = replaced(pci.virtual, register, lasting, word);
@@ -85,8 +85,11 @@ export function writtenConfig(
   return { virtual, hardware };
 }
 
-/** Initiate Function Level Reset in Device Control. */
-const FLR = 0x8000;
+/** Initiate Function Level Reset, in Device Control and in the control of Advanced Features. */
+const RESETS: ReadonlyMap<string, number> = new Map([
+  ['EXP_DEVCTL', 0x8000],
+  ['AF_CTRL', 1],
+]);
 /** The low byte of COMMAND goes to the device once the mappings are gone. */
 const COMMAND_OF_THE_HOST = 0xff;
 
@@ -129,14 +132,14 @@ export function changedFunction(device: VfioPciDescription, pci: PciState, chang
       return own('COMMAND', implemented, change.value);
     }
     case 'power':
-      return own('PM_CTRL', PM_D3HOT, change.state === 'D3hot' ? PM_D3HOT : 0);
+      return own('PM_CTRL', PM_STATE_MASK, POWER_STATES.indexOf(change.state));
     case 'reset':
-      return own('PM_CTRL', PM_D3HOT, 0);
+      return own('PM_CTRL', PM_STATE_MASK, 0);
   }
 }
 
 export const powerStateOf = (device: VfioPciDescription, pci: PciState): PowerState =>
-  and(configValue(device, pci, 'PM_CTRL'), PM_D3HOT) === PM_D3HOT ? 'D3hot' : 'D0';
+  POWER_STATES[and(configValue(device, pci, 'PM_CTRL'), PM_STATE_MASK)] ?? 'D0';
 
 /**
  * The function claims memory requests: enabled, and in D0 (PCIe 5.3.1). That of a virtual function is enabled by the

@@ -5,9 +5,10 @@ import type { VfioPciDescription } from '../description.ts';
 import type { DeviceEvent, Requester } from '../events.ts';
 import { configFields, PCI_COMMAND } from './config-fields.ts';
 import type { PciState } from './config-space.ts';
-import { configValue, readConfig, registerOffset } from './config-space.ts';
+import { configValue, powerStateOf, readConfig, registerOffset } from './config-space.ts';
 import { capabilityOf } from './function.ts';
 import { isMsixMask } from './msix.ts';
+import { isTransition, POWER_STATES } from './power.ts';
 
 export interface ConfigAccess {
   /** The vCPU whose access to ECAM it is; null for the VMM's own. */
@@ -26,7 +27,6 @@ interface Piece {
 }
 
 const PM_CTRL_STATE_MASK = 0b11;
-const PM_D3HOT = 0b11;
 const EXP_DEVCTL_BCR_FLR = 0x8000;
 const BYTE = 256;
 
@@ -76,7 +76,7 @@ function nameOf(device: VfioPciDescription, { offset, size }: Piece): string | n
   return (covered.find(({ write }) => write !== 0) ?? covered[0])?.name ?? null;
 }
 
-/** vfio_basic_config_write(), vfio_pm_config_write() and vfio_exp_config_write(). */
+/** vfio_basic_config_write(), vfio_pm_config_write(), vfio_exp_config_write() and vfio_af_config_write(). */
 function askedOfHost(device: VfioPciDescription, pci: PciState, piece: Piece): DeviceEvent[] {
   const { name, function: pciFunction } = device;
   if (piece.offset === PCI_COMMAND && !pciFunction.virtualFunction) {
@@ -86,13 +86,21 @@ function askedOfHost(device: VfioPciDescription, pci: PciState, piece: Piece): D
   }
   const pm = capabilityOf(pciFunction, 'pm');
   if (pm !== undefined && piece.offset === registerOffset(device, 'PM_CTRL')) {
-    const state = piece.value & PM_CTRL_STATE_MASK;
-    // D1 and D2 are not offered: pci_set_power_state() refuses them.
-    if (state === 0) return [{ type: 'pci-power-written', device: name, state: 'D0' }];
-    return state === PM_D3HOT ? [{ type: 'pci-power-written', device: name, state: 'D3hot' }] : [];
+    const state = POWER_STATES[piece.value & PM_CTRL_STATE_MASK] ?? 'D0';
+    const goes = isTransition(pm, powerStateOf(device, pci), state);
+    return goes ? [{ type: 'pci-power-written', device: name, state }] : [];
   }
-  const resets = capabilityOf(pciFunction, 'express')?.flr === true && asksForReset(device, piece);
+  const resets =
+    (capabilityOf(pciFunction, 'express')?.flr === true && asksForReset(device, piece)) ||
+    asksForAfReset(device, piece);
   return resets ? [{ type: 'pci-reset-asked', device: name, by: 'function-level-reset' }] : [];
+}
+
+/** Initiate FLR of Advanced Features. */
+function asksForAfReset(device: VfioPciDescription, { offset, size, value }: Piece): boolean {
+  const at = registerOffset(device, 'AF_CTRL');
+  if (at === null || at < offset || at >= offset + size) return false;
+  return Math.floor(value / BYTE ** (at - offset)) % 2 === 1;
 }
 
 /** Bit 15 of Device Control, which a write of its high byte can reach alone. */

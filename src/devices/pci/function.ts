@@ -1,6 +1,9 @@
 // A PCI function as data: identity, capabilities and where they stand in config space, and whether it is a virtual
 // function. Capabilities stand one behind the other from 0x40, as data sheets list them (PCI 3.0, 6.7; PCIe 7.5.1).
 
+import type { ExtendedCapability, ExtendedName } from './extended.ts';
+import { extendedCapabilities } from './extended.ts';
+
 /** What `lspci -nn` shows of a function. */
 export interface PciIdentity {
   readonly vendorId: number;
@@ -24,6 +27,15 @@ export interface PmCapability {
   readonly at: number;
   /** PMCSR.No_Soft_Reset: registers live through D3hot. */
   readonly noSoftReset: boolean;
+  /** PMC.D1_Support and D2_Support; absent for states that the function does not have. */
+  readonly d1?: true;
+  readonly d2?: true;
+}
+
+/** Advanced Features (PCI ECN of 2006): how a function without PCI Express is reset by itself. */
+export interface AfCapability {
+  readonly id: 'af';
+  readonly at: number;
 }
 
 export interface ExpressCapability {
@@ -45,12 +57,14 @@ export interface MsixCapability {
   readonly pba: BarPlace;
 }
 
-export type PciCapability = PmCapability | ExpressCapability | MsixCapability;
+export type PciCapability = PmCapability | ExpressCapability | MsixCapability | AfCapability;
 
 export interface PciFunction {
   readonly identity: PciIdentity;
   /** Ascending by their place. */
   readonly capabilities: readonly PciCapability[];
+  /** In the order of their list from 0x100; absent for none. */
+  readonly extended?: readonly ExtendedCapability[];
   /** An SR-IOV virtual function: no memory enable of its own (pci_dev.no_command_memory). */
   readonly virtualFunction: boolean;
 }
@@ -71,6 +85,13 @@ export interface PciFunctionInput {
   readonly flr?: boolean;
   /** Bytes, 128 to 4096; 256 unless given. */
   readonly maxPayload?: number;
+  /** Power states D1 and D2; absent unless given. */
+  readonly d1?: boolean;
+  readonly d2?: boolean;
+  /** An Advanced Features capability with function-level reset; absent unless given. */
+  readonly af?: boolean;
+  /** Extended capabilities in the order of their list; none unless given. */
+  readonly extended?: readonly ExtendedName[];
   readonly msix?: MsixInput;
   readonly virtualFunction?: boolean;
 }
@@ -90,6 +111,8 @@ const PM_SIZE = 8;
 const EXPRESS_AT = PM_AT + PM_SIZE;
 const EXPRESS_SIZE = 0x3c;
 const MSIX_AT = EXPRESS_AT + EXPRESS_SIZE;
+const MSIX_SIZE = 12;
+const AF_AT = MSIX_AT + MSIX_SIZE;
 const MOST_VECTORS = 2048;
 
 /** Bytes of one entry: address, upper address, data, vector control. */
@@ -110,16 +133,25 @@ export function pciFunction(
   bars: ReadonlyMap<number, number>,
 ): PciFunction {
   const { noSoftReset = true, flr = true, maxPayload = 256, msix, virtualFunction = false } = input;
+  const { d1 = false, d2 = false, af = false, extended = [] } = input;
   if (!Number.isInteger(Math.log2(maxPayload)) || maxPayload < 128 || maxPayload > 4096) {
     throw new RangeError(`device '${name}': maximal payload ${maxPayload}; PCI Express has 128 to 4096`);
   }
   return {
     identity: { ...UNNAMED, ...input.identity },
     capabilities: [
-      { id: 'pm', at: PM_AT, noSoftReset },
+      {
+        id: 'pm',
+        at: PM_AT,
+        noSoftReset,
+        ...(d1 ? { d1: true as const } : {}),
+        ...(d2 ? { d2: true as const } : {}),
+      },
       { id: 'express', at: EXPRESS_AT, flr, maxPayload },
       ...(msix === undefined ? [] : [msixCapability(name, msix, bars)]),
+      ...(af ? [{ id: 'af', at: AF_AT } as const] : []),
     ],
+    ...(extended.length === 0 ? {} : { extended: extendedCapabilities(name, extended) }),
     virtualFunction,
   };
 }
