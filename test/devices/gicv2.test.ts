@@ -77,6 +77,21 @@ describe('the virtual CPU interface', () => {
     expect(it.cpuIf(IAR)).toBe(34);
   });
 
+  it('shows in HPPIR what PMR masks, and in AHPPIR only what would be signalled', () => {
+    const it = running();
+    it.setDist(0x422, 0x80, 1);
+    it.line(34, true);
+    it.setCpuIf(0x04, 0x80);
+    expect([it.cpuIf(HPPIR), it.cpuIf(IAR)]).toEqual([34, SPURIOUS]);
+    it.setCpuIf(0x00, 0);
+    expect(it.cpuIf(HPPIR)).toBe(SPURIOUS);
+    it.setDist(0x084, 1 << 2);
+    it.setCpuIf(0x00, 0b11);
+    expect([it.cpuIf(HPPIR), it.cpuIf(0x28)]).toEqual([1022, SPURIOUS]);
+    it.setCpuIf(0x04, 0xf0);
+    expect([it.cpuIf(HPPIR), it.cpuIf(0x28)]).toEqual([1022, 34]);
+  });
+
   it('leaves deactivation to DIR with EOImode', () => {
     const it = running();
     it.setCpuIf(0x00, 1 | (1 << 9));

@@ -51,8 +51,9 @@ function groupPriority(cpu: VgicCpu, { group, priority }: ListRegister): number 
 }
 
 /**
- * The most urgent list register that is pending, whose group is enabled and which passes PMR; what HPPIR shows. Of
- * equals the lower INTID, as in a GIC-400. Pending and active is not offered until it was deactivated.
+ * The most urgent list register that is pending and whose group is enabled; what HPPIR shows, whatever PMR masks
+ * (DDI0601 GICV_HPPIR: 1023 where none is pending). Of equals the lower INTID, as in a GIC-400. Pending and active is
+ * not offered until it was deactivated.
  */
 function highestPending(cpu: VgicCpu): Offered | null {
   if ((cpu.hcr & HCR.En) === 0) return null;
@@ -60,7 +61,7 @@ function highestPending(cpu: VgicCpu): Offered | null {
   for (let lr = 0; lr < cpu.usedLrs; lr++) {
     const one = decodeLr(cpu.lrs[lr] ?? 0);
     const enable = one.group === 0 ? ENABLE_GROUP_0 : ENABLE_GROUP_1;
-    if (!one.pending || one.active || one.priority >= cpu.pmr || (cpu.ctlr & enable) === 0) continue;
+    if (!one.pending || one.active || (cpu.ctlr & enable) === 0) continue;
     const urgency = best === null ? -1 : one.priority - best.priority || one.intid - best.intid;
     if (urgency < 0) best = { ...one, lr };
   }
@@ -78,10 +79,12 @@ function shown(cpu: VgicCpu, pending: ListRegister | null, alias: boolean): numb
   return pending.group === 1 && (cpu.ctlr & ACK_CTL) === 0 ? SPURIOUS_GROUP_1 : idOf(pending);
 }
 
-/** The interrupt that a read of IAR or AIAR would acknowledge: it preempts what is running. */
+/** The interrupt that a read of IAR or AIAR would acknowledge: it passes PMR and preempts what is running. */
 function signalled(cpu: VgicCpu): Offered | null {
   const found = highestPending(cpu);
-  return found !== null && groupPriority(cpu, found) < runningPriority(cpu) ? found : null;
+  return found !== null && found.priority < cpu.pmr && groupPriority(cpu, found) < runningPriority(cpu)
+    ? found
+    : null;
 }
 
 /** The exception that the interface signals to its vCPU: group 0 as FIQ if FIQEn, else IRQ. */
@@ -114,8 +117,10 @@ export function readCpuInterface(vgic: Vgic, index: number, name: string): numbe
     case 'GICV_AIAR':
       return shown(cpu, signalled(cpu), name === 'GICV_AIAR');
     case 'GICV_HPPIR':
+      return shown(cpu, highestPending(cpu), false);
     case 'GICV_AHPPIR':
-      return shown(cpu, highestPending(cpu), name === 'GICV_AHPPIR');
+      // DDI0601 GICV_AHPPIR: 1023 also where no priority is high enough to be signalled.
+      return shown(cpu, signalled(cpu), true);
     default:
       return 0;
   }
