@@ -37,6 +37,8 @@ interface AtDevice {
 export type VgicBecause =
   /** A trap to the hypervisor, and the return from it. */
   | 'trap'
+  /** The physical interrupt of the virtual timer. */
+  | 'timer'
   /** KVM_REQ_IRQ_PENDING: an interrupt was queued for it, or moved. */
   | 'kick'
   | 'maintenance-interrupt'
@@ -45,6 +47,13 @@ export type VgicBecause =
   | 'wfi'
   /** The first KVM_RUN, or the next after the VMM had its say. */
   | 'vcpu-run';
+
+interface OfTimer {
+  /** Number of the GIC's slice, whose PPI it is. */
+  readonly device: number;
+  readonly vm: number;
+  readonly cpu: number;
+}
 
 interface AtConfigSpace {
   readonly device: number;
@@ -155,6 +164,18 @@ export type DeviceEvent =
       readonly cpu: number;
       readonly because: VgicBecause;
     }
+  /** A vCPU writes CNTV_CTL_EL0, and CNTV_CVAL_EL0; `met` if the counter is there already. `cpu` counts in its VM. */
+  | (OfTimer & {
+      readonly type: 'timer-written';
+      readonly enabled: boolean;
+      readonly masked: boolean;
+      readonly cval: number;
+      readonly met: boolean;
+    })
+  /** The virtual counter reached the compare value. */
+  | (OfTimer & { readonly type: 'timer-condition-met' })
+  /** The host takes the timer's physical interrupt and leaves it active (kvm_arch_timer_handler()). */
+  | (OfTimer & { readonly type: 'timer-interrupt' })
   /** GICH_MISR: hardware asks for the hypervisor, which takes the vCPU out of the guest. */
   | {
       readonly type: 'maintenance-interrupt';

@@ -6,6 +6,7 @@ import type { DeviceEvent } from './events.ts';
 import { injectIrq } from './gicv2/ap-list.ts';
 import { afterGicAccess } from './gicv2/device.ts';
 import { flushHwstate, syncHwstate } from './gicv2/hwstate.ts';
+import { changeTimer } from './gicv2/timer.ts';
 import type { Vgic, VgicTraits } from './gicv2/vgic.ts';
 import { initialVgic } from './gicv2/vgic.ts';
 import { guestWrote, mapBar, unmapBar } from './pci/assigned-bar.ts';
@@ -75,6 +76,17 @@ export function evolveDevice(device: DeviceState, event: DeviceInput): void {
       return;
     case 'vgic-flushed':
       changeVgic(device, event.vm, (vgic) => flushHwstate(vgic, event.cpu));
+      return;
+    case 'timer-written': {
+      const { enabled, masked, cval, met } = event;
+      changeVgic(device, event.vm, (vgic) => changeTimer(vgic, event.cpu, { enabled, masked, cval, met }));
+      return;
+    }
+    case 'timer-condition-met':
+      changeVgic(device, event.vm, (vgic) => changeTimer(vgic, event.cpu, { met: true }));
+      return;
+    case 'timer-interrupt':
+      changeVgic(device, event.vm, (vgic) => changeTimer(vgic, event.cpu, { active: true }));
       return;
     case 'device-interrupt':
       device.lines = { ...device.lines, [event.line]: event.level === true };

@@ -37,7 +37,23 @@ export type GuestOp =
   /** MSR DAIFSet or DAIFClr, bits I and F. */
   | { readonly kind: 'mask'; readonly masked: boolean }
   | { readonly kind: 'wfi' }
+  /** MSR CNTV_CTL_EL0; before it CNTV_TVAL_EL0 unless null. */
+  | {
+      readonly kind: 'timer';
+      readonly enabled: boolean;
+      readonly masked: boolean;
+      readonly after: number | null;
+    }
   | { readonly kind: 'raise' | 'await'; readonly signal: string };
+
+export interface TimerOptions {
+  /** Ticks from now, each a nanosecond of the run, in which an event happens; the compare value stays unless given. */
+  readonly after?: number;
+  /** CNTV_CTL_EL0.ENABLE; true unless given. */
+  readonly enabled?: boolean;
+  /** CNTV_CTL_EL0.IMASK; false unless given. */
+  readonly masked?: boolean;
+}
 
 /** Handlers of interrupts; each runs to its end with interrupts masked. */
 export interface Vectors {
@@ -117,6 +133,11 @@ export interface Cpu {
   unmaskInterrupts(): Steps<OpResult>;
   /** WFI: goes on once an interrupt is pending for this vCPU, masked or not. */
   wfi(): Steps<OpResult>;
+  /**
+   * The virtual timer: CNTV_TVAL_EL0, then CNTV_CTL_EL0. Its PPI is INTID 27, a level that is high from when the
+   * counter gets there until the timer is written again. A WFI that nothing else ends waits for it. Needs a vGICv2.
+   */
+  setTimer(timer: TimerOptions): Steps<OpResult>;
   /** Tells everyone who waits for the signal to go on. */
   raise(signal: Signal): Steps<OpResult>;
   /** Goes on once the signal is raised. */

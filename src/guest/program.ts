@@ -66,6 +66,8 @@ export function createCpu(index: number, ram: Mappable, mapAs: Stage1Attribute |
     maskInterrupts: () => one({ kind: 'mask', masked: true }),
     unmaskInterrupts: () => one({ kind: 'mask', masked: false }),
     wfi: () => one({ kind: 'wfi' }),
+    setTimer: ({ after = null, enabled = true, masked = false }) =>
+      one({ kind: 'timer', after, enabled, masked }),
     raise: ({ signal }) => one({ kind: 'raise', signal }),
     await: ({ signal }) => one({ kind: 'await', signal }),
   };

@@ -15,7 +15,17 @@ import { chooserFor } from './adversary.ts';
 import { barMappings } from './bar-mappings.ts';
 import type { MachineEvent } from './events.ts';
 import { NO_REGION } from './interconnect.ts';
-import { enters, interrupted, kicks, leaves, maintained, waited, wires } from './interrupts.ts';
+import {
+  enters,
+  interrupted,
+  kicks,
+  leaves,
+  maintained,
+  timers,
+  timerTaken,
+  waited,
+  wires,
+} from './interrupts.ts';
 import { kernelMmio, requester, trappedGicv, userSpaceMmio } from './mmio.ts';
 import { decidePci } from './pci-change.ts';
 import type { MachineState } from './state.ts';
@@ -49,6 +59,9 @@ const INTERRUPTS_HEAR = [
   'interrupt-line-changed',
   'vgic-synced',
   'maintenance-interrupt',
+  'timer-written',
+  'timer-condition-met',
+  'timer-interrupt',
   'wfi-executed',
 ] as const;
 
@@ -136,16 +149,23 @@ export function decide(
 function decideInterrupts(state: MachineState, event: MachineEvent): readonly MachineEvent[] {
   switch (event.type) {
     case 'device-read':
-    case 'device-written':
     case 'device-updated':
       return wires(state, event.device);
+    case 'device-written':
+      return [...wires(state, event.device), ...ended(state, event)];
+    case 'timer-written':
+    case 'timer-condition-met':
+      return timers(state, event.vm);
+    case 'timer-interrupt':
+      return timerTaken(state, event);
     case 'device-interrupt':
       return interrupted(state, event);
     case 'msix-sent':
       return interrupted(state, { device: event.device, line: `MSI-X ${event.vector}`, level: null });
     case 'interrupt-line-changed':
-    case 'vgic-synced':
       return kicks(state, event.vm);
+    case 'vgic-synced':
+      return [...kicks(state, event.vm), ...timers(state, event.vm)];
     case 'maintenance-interrupt':
       return maintained(state, event);
     case 'wfi-executed':
@@ -154,6 +174,10 @@ function decideInterrupts(state: MachineState, event: MachineEvent): readonly Ma
       return [];
   }
 }
+
+/** A write to a GIC may have ended a timer's interrupt. */
+const ended = (state: MachineState, event: MachineEvent & { type: 'device-written' }): MachineEvent[] =>
+  state.devices[event.device]?.description.kind === 'gicv2' ? timers(state, event.by.vm) : [];
 
 /** Most entries load nothing, and most vCPUs have no GIC: then the answer of the guest is all there is. */
 const entered = (

@@ -101,6 +101,9 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'msix-raised':
     case 'msix-sent':
     case 'interrupt-line-changed':
+    case 'timer-written':
+    case 'timer-condition-met':
+    case 'timer-interrupt':
     case 'vgic-synced':
     case 'vgic-flushed':
     case 'device-interrupt':

@@ -4,7 +4,8 @@
 
 import type { VgicBecause } from '../devices/events.ts';
 import { ackedSpis } from '../devices/gicv2/hwstate.ts';
-import { exitMatters, gicOf, isOut, kicked } from '../devices/gicv2/lines.ts';
+import { exitMatters, gicOf, isOut, kicked, timersDue } from '../devices/gicv2/lines.ts';
+import { VTIMER_PPI } from '../devices/gicv2/timer.ts';
 import { decideWires } from '../devices/interrupt-wires.ts';
 import type { IrqOutcome } from '../host/irqfd.ts';
 import { acked, FIRST_SPI, lineDriven } from '../host/irqfd.ts';
@@ -81,6 +82,27 @@ export function kicks(state: MachineState, vm: number): MachineEvent[] {
   const gic = gicOf(state.devices, vm);
   if (gic === null) return [];
   return kicked(gic.vgic).flatMap((cpu) => bounced(state, vm, cpu, 'kick'));
+}
+
+/** Timers of a VM whose interrupt reaches the host now: it rose, or the guest ended one that is high still. */
+export function timers(state: MachineState, vm: number): MachineEvent[] {
+  const gic = gicOf(state.devices, vm);
+  if (gic === null) return [];
+  return timersDue(gic.vgic).map((cpu) => ({ type: 'timer-interrupt', device: gic.device, vm, cpu }));
+}
+
+/** kvm_arch_timer_handler(): the vCPU leaves the guest, and the level is injected. */
+export function timerTaken(
+  state: MachineState,
+  { device, vm, cpu }: { readonly device: number; readonly vm: number; readonly cpu: number },
+): MachineEvent[] {
+  const out = left(state, vm, cpu, 'timer');
+  const line = { type: 'interrupt-line-changed', device, vm, cpu, intid: VTIMER_PPI, level: true } as const;
+  return [
+    ...out,
+    line,
+    ...(out.length === 0 ? [] : [{ type: 'vgic-flushed', device, vm, cpu, because: 'timer' } as const]),
+  ];
 }
 
 export const maintained = (

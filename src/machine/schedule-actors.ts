@@ -2,6 +2,7 @@
 // does by itself.
 
 import type { Ipa } from '../arch/addresses.ts';
+import { isTimerPpi } from '../devices/gicv2/timer.ts';
 import type { Stage1Attribute } from '../guest/mapping.ts';
 import type { VmmCall } from '../host/calls.ts';
 import type { Collector } from './report-collect.ts';
@@ -100,6 +101,8 @@ function act(stage: Stage, op: VmmAction): VmmResult | null {
       const gicv = stage.regions.find(({ vmName, kind }) => vmName === op.vm && kind === 'gicv');
       if (gicv === undefined) return { errno: EINVAL };
       const { device, vm } = gicv;
+      // vgic_validate_injection(): a line that the timer owns moves for nobody else, and that is no error.
+      if (isTimerPpi(intid)) return null;
       simulation.dispatch({ type: 'interrupt-line-changed', device, vm, cpu, intid, level });
       return null;
     }

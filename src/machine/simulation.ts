@@ -38,6 +38,8 @@ export interface Simulation {
   readonly bus: Pick<Bus<MachineEvent, Recorded>, 'all' | 'on'>;
   /** Number of events so far. */
   readonly length: number;
+  /** Virtual time of the next event, in nanoseconds. */
+  readonly now: number;
   /** Has every event from here on recorded, cheaper than an observer of the bus. */
   record(recorder: Recorder): void;
   /** Records an event from outside and all that follows from it. @param at virtual time, never before now */
@@ -89,6 +91,9 @@ export function createSimulation(options: SimulationOptions = {}): Simulation {
     },
     get length() {
       return bus.seq + 1;
+    },
+    get now() {
+      return clock.now;
     },
     bus,
     record: (recorder) => void recorders.push(recorder),

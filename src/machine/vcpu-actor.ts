@@ -3,6 +3,7 @@
 
 import { STAGE_1_OFF, STAGE_1_ON } from '../arch/stage1.ts';
 import { gicOf, interruptOf, wakes } from '../devices/gicv2/lines.ts';
+import { deadlineOf } from '../devices/gicv2/timer.ts';
 import type { Mappable } from '../guest/mapping.ts';
 import type { Cpu, GuestOp, GuestProgram, OpResult, Steps, Vectors } from '../guest/operations.ts';
 import { createCpu } from '../guest/program.ts';
@@ -68,6 +69,7 @@ export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram)
       if (held !== undefined) return isEndless(held) ? 'done' : 'ready';
       const top = frames.at(-1);
       if (top === undefined) return 'done';
+      if (expiry(stage, place, top.last) !== null) return 'ready';
       return handler() !== null || goesOn(stage, place, top.last) ? 'ready' : 'waiting';
     },
     step() {
@@ -77,6 +79,12 @@ export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram)
       }
       const top = frames.at(-1);
       if (top === undefined) return;
+      const expires = expiry(stage, place, top.last);
+      if (expires !== null) {
+        const { device, at } = expires;
+        simulation.dispatch({ type: 'timer-condition-met', device, vm, cpu: place.index }, at);
+        return;
+      }
       const taken = handler();
       if (taken !== null) {
         top.result ??= resultOf(stage, vcpu, top.last, name);
@@ -107,6 +115,45 @@ function signalledTo({ simulation }: Stage, { vm, vcpu, index }: VcpuPlace): 'ir
   return gic === null ? null : interruptOf(gic.vgic, index);
 }
 
+/** When its timer's condition is met: as time comes, or in a WFI that nothing else ends (kvm_timer_blocking()). */
+function expiry(
+  { simulation }: Stage,
+  { vm, index }: VcpuPlace,
+  last: GuestOp | null,
+): { readonly device: number; readonly at: number } | null {
+  const gic = gicOf(simulation.state.devices, vm);
+  const cpu = gic?.vgic.cpus[index];
+  const deadline = cpu === undefined ? null : deadlineOf(cpu);
+  if (gic === null || cpu === undefined || deadline === null) return null;
+  const waits = last?.kind === 'wfi' && cpu.timer?.masked === false && !wakes(gic.vgic, index);
+  const { now } = simulation;
+  return now >= deadline || waits ? { device: gic.device, at: Math.max(now, deadline) } : null;
+}
+
+/** @throws RangeError for a VM without a GICv2 */
+function setTimer(
+  { simulation }: Stage,
+  { vm, vmName, index }: VcpuPlace,
+  { after, enabled, masked }: GuestOp & { readonly kind: 'timer' },
+): void {
+  const gic = gicOf(simulation.state.devices, vm);
+  if (gic === null)
+    throw new RangeError(`VM '${vmName}' has no GICv2 for its timer to interrupt; give it vgic: 2`);
+  const { now } = simulation;
+  const cval = after === null ? (gic.vgic.cpus[index]?.timer?.cval ?? 0) : now + after;
+  const { device } = gic;
+  simulation.dispatch({
+    type: 'timer-written',
+    device,
+    vm,
+    cpu: index,
+    enabled,
+    masked,
+    cval,
+    met: cval <= now,
+  });
+}
+
 /** Whether the program can go on behind this operation. */
 function goesOn({ simulation, signals }: Stage, { vm, index }: VcpuPlace, last: GuestOp | null): boolean {
   if (last?.kind === 'await') return signals.has(last.signal);
@@ -115,8 +162,9 @@ function goesOn({ simulation, signals }: Stage, { vm, index }: VcpuPlace, last: 
   return gic !== null && wakes(gic.vgic, index);
 }
 
-function perform(stage: Stage, { vm, vcpu }: VcpuPlace, op: GuestOp, cell: { vectors: Vectors }): void {
+function perform(stage: Stage, place: VcpuPlace, op: GuestOp, cell: { vectors: Vectors }): void {
   const { simulation } = stage;
+  const { vm, vcpu } = place;
   switch (op.kind) {
     case 'access': {
       const access = { ...op.access, id: stage.nextAccess };
@@ -142,6 +190,9 @@ function perform(stage: Stage, { vm, vcpu }: VcpuPlace, op: GuestOp, cell: { vec
       return;
     case 'wfi':
       simulation.dispatch({ type: 'wfi-executed', vm, vcpu });
+      return;
+    case 'timer':
+      setTimer(stage, place, op);
       return;
     case 'raise':
       stage.signals.add(op.signal);

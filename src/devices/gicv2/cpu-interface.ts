@@ -174,14 +174,15 @@ function endOfInterrupt(cpu: VgicCpu, value: number): Partial<VgicCpu> {
 }
 
 /** The list register that is active with this INTID, and for an SGI this sender; without one GICH_HCR counts. */
-function deactivated({ lrs, usedLrs, hcr }: VgicCpu, value: number): Partial<VgicCpu> {
+function deactivated({ lrs, usedLrs, hcr, timer }: VgicCpu, value: number): Partial<VgicCpu> {
   const intid = value & INTID_MASK;
   if (intid >= SPECIAL_INTIDS) return {};
   const cpuid = intid < SGIS ? (value >>> SOURCE_SHIFT) & SOURCE_MASK : 0;
   for (let lr = 0; lr < usedLrs; lr++) {
     const one = decodeLr(lrs[lr] ?? 0);
     if (!one.active || one.intid !== intid || one.cpuid !== cpuid) continue;
-    return { lrs: lrs.with(lr, encodeLr({ ...one, active: false })) };
+    const physical = one.hw === true && timer !== undefined ? { timer: { ...timer, active: false } } : {};
+    return { lrs: lrs.with(lr, encodeLr({ ...one, active: false })), ...physical };
   }
   return { hcr: countedEoi(hcr) };
 }

@@ -6,6 +6,7 @@ import { pruneApList, targetOf } from './ap-list.ts';
 import { HCR, hcrOf } from './gich.ts';
 import type { ListRegister } from './list-register.ts';
 import { decodeLr, encodeLr, isInvalid, signalsEoi } from './list-register.ts';
+import { changeTimer, isMapped, outputOf } from './timer.ts';
 import type { Irq, Vgic } from './vgic.ts';
 import { irqAt, isPending, lowestBit, PRIVATE_INTIDS, SGIS, withCpu, withIrq } from './vgic.ts';
 
@@ -25,15 +26,16 @@ function lrCount(intid: number, irq: Irq): number {
 
 /**
  * vgic_v2_compute_lr(). Level-triggered interrupts ask for a maintenance interrupt at their end and are never pending
- * and active at once; so does an SGI that has further senders.
+ * and active at once; so does an SGI that has further senders. A mapped one is pending or active, and hardware ends it.
  */
-function computeLr(intid: number, irq: Irq): ListRegister {
+function computeLr(intid: number, irq: Irq, mapped: boolean): ListRegister {
   const isSgi = intid < SGIS;
   const isMultiSgi = isSgi && lrCount(intid, irq) > 1;
   const allowPending = !irq.active || (irq.edge && !isMultiSgi);
   const pending = allowPending && isPending(irq);
   const from = pending ? lowestBit(irq.sources) : irq.activeSource;
   const { active, priority, group } = irq;
+  if (mapped) return { intid, cpuid: 0, eoi: false, priority, pending, active, group, hw: true };
   const eoi = !irq.edge || (active && isMultiSgi) || (pending && isSgi && !hasOneBit(irq.sources));
   return { intid, cpuid: isSgi ? from : 0, eoi, priority, pending, active, group };
 }
@@ -41,12 +43,20 @@ function computeLr(intid: number, irq: Irq): ListRegister {
 /** vgic_v2_populate_lr(): a pending edge moves into the register, with one sender of an SGI. */
 function populateLr(vgic: Vgic, cpu: number, intid: number, lrs: number[]): Vgic {
   const irq = irqAt(vgic, cpu, intid);
-  const lr = computeLr(intid, irq);
+  const mapped = isMappedAt(vgic, cpu, intid);
+  const lr = computeLr(intid, irq, mapped);
   lrs.push(encodeLr(lr));
+  // Of a mapped level KVM hears rising edges only: lowered here, it can be taken again.
+  if (lr.pending && mapped) return withIrq(vgic, cpu, intid, { onLr: true, line: false });
   if (!lr.pending || !irq.edge) return withIrq(vgic, cpu, intid, { onLr: true });
   const sources = irq.sources & (irq.sources - 1);
   return withIrq(vgic, cpu, intid, { onLr: true, sources, latch: sources !== 0 });
 }
+
+const isMappedAt = (vgic: Vgic, cpu: number, intid: number): boolean => {
+  const of = vgic.cpus[cpu];
+  return of !== undefined && isMapped(of, intid);
+};
 
 /** What of an ap_list this vCPU is to have, and whether it is active. */
 interface Summary {
@@ -147,7 +157,7 @@ function fillActiveFirst(vgic: Vgic, cpu: number): Filled {
 }
 
 /** vgic_v2_fold_lr(): active as it is; pending of an edge only, since a level is what its line says. */
-export function foldLr(vgic: Vgic, cpu: number, lr: ListRegister): Vgic {
+function foldLr(vgic: Vgic, cpu: number, lr: ListRegister): Vgic {
   const irq = irqAt(vgic, cpu, lr.intid);
   const isSgi = lr.intid < SGIS;
   const change = {
@@ -157,12 +167,32 @@ export function foldLr(vgic: Vgic, cpu: number, lr: ListRegister): Vgic {
     sources: irq.edge && lr.pending && isSgi ? irq.sources | (1 << lr.cpuid) : irq.sources,
     onLr: false,
   };
-  return withIrq(vgic, cpu, lr.intid, change);
+  return resampled(withIrq(vgic, cpu, lr.intid, change), cpu, lr, irq);
+}
+
+/**
+ * vgic_irq_handle_resampling(): the level of a mapped interrupt that the guest did not acknowledge, or that rose again
+ * while it was active. Where it is low, the physical one must not stay active, or nobody hears it again.
+ */
+function resampled(vgic: Vgic, cpu: number, lr: ListRegister, before: Irq): Vgic {
+  const of = vgic.cpus[cpu];
+  const ended = before.active && !lr.active;
+  if (of === undefined || lr.hw !== true || !(lr.pending || (ended && before.line))) return vgic;
+  const line = outputOf(of);
+  const sampled = withIrq(vgic, cpu, lr.intid, { line });
+  return line ? sampled : changeTimer(sampled, cpu, { active: false });
+}
+
+/** Deactivated without a list register: the physical one of a mapped interrupt by KVM itself (GICC_DIR). */
+export function deactivate(vgic: Vgic, cpu: number, intid: number): Vgic {
+  const lr = deactivatedLr(vgic, cpu, intid);
+  const physical = lr.hw === true ? changeTimer(vgic, cpu, { active: false }) : vgic;
+  return foldLr(physical, cpu, lr);
 }
 
 /** The list register of an interrupt that has none, once the guest has deactivated it. */
 export const deactivatedLr = (vgic: Vgic, cpu: number, intid: number): ListRegister => ({
-  ...computeLr(intid, irqAt(vgic, cpu, intid)),
+  ...computeLr(intid, irqAt(vgic, cpu, intid), isMappedAt(vgic, cpu, intid)),
   active: false,
 });
 
@@ -197,10 +227,7 @@ function outsideEnded(vgic: Vgic, index: number, lrs: readonly ListRegister[]): 
 }
 
 function deactivateOutside(vgic: Vgic, index: number, lrs: readonly ListRegister[]): Vgic {
-  return outsideEnded(vgic, index, lrs).reduce(
-    (next, intid) => foldLr(next, index, deactivatedLr(next, index, intid)),
-    vgic,
-  );
+  return outsideEnded(vgic, index, lrs).reduce((next, intid) => deactivate(next, index, intid), vgic);
 }
 
 /** SPIs whose end a fold tells the irqfds (kvm_notify_acked_irq()): level-triggered ones that the guest ended. */

@@ -4,6 +4,7 @@
 import type { DeviceState } from '../state.ts';
 import { hasPendingIrq } from './ap-list.ts';
 import { signalledException } from './cpu-interface.ts';
+import { interruptsHost } from './timer.ts';
 import type { Vgic } from './vgic.ts';
 
 /** The exception that a VM's GIC signals to a vCPU; null for none. @param cpu number of the vCPU in its VM */
@@ -28,6 +29,10 @@ export const isOut = (vgic: Vgic, cpu: number): boolean => vgic.cpus[cpu]?.inGue
 export function kicked(vgic: Vgic): readonly number[] {
   return vgic.cpus.flatMap(({ requested, inGuest }, cpu) => (requested && inGuest ? [cpu] : []));
 }
+
+/** vCPUs whose timer interrupts the host. */
+export const timersDue = (vgic: Vgic): readonly number[] =>
+  vgic.cpus.flatMap((of, cpu) => (interruptsHost(of) ? [cpu] : []));
 
 /** The GICv2 that a VM has, and the number of its slice; null for a VM without one. */
 export function gicOf(

@@ -1,4 +1,5 @@
-// GICH_LRn, one interrupt on offer to a vCPU, as the 32 bits that hardware has (IHI 0048B 5.3.10).
+// GICH_LRn, one interrupt on offer to a vCPU, as the 32 bits that hardware has (IHI 0048B 5.3.10). One that stands for
+// a physical interrupt (HW) names it in the bits that otherwise hold an SGI's sender and EOI.
 
 /** VirtualID. */
 const INTID_MASK = 0x3ff;
@@ -12,8 +13,9 @@ const PRIORITY_MASK = 0x1f;
 const PENDING = 2 ** 28;
 const ACTIVE = 2 ** 29;
 const GROUP_1 = 2 ** 30;
+const HW = 2 ** 31;
 
-/** Fields of a list register that holds no hardware interrupt (HW = 0). */
+/** Fields of a list register. */
 export interface ListRegister {
   readonly intid: number;
   /** The sender of an SGI. */
@@ -25,23 +27,28 @@ export interface ListRegister {
   readonly pending: boolean;
   readonly active: boolean;
   readonly group: 0 | 1;
+  /** It stands for the physical interrupt of the same number, which its deactivation deactivates, too. */
+  readonly hw?: true;
 }
 
 export function encodeLr(lr: ListRegister): number {
   const state = (lr.pending ? PENDING : 0) + (lr.active ? ACTIVE : 0) + (lr.group === 1 ? GROUP_1 : 0);
   const priority = (lr.priority >> PRIORITY_DROPPED) * 2 ** PRIORITY_SHIFT;
-  return lr.intid + lr.cpuid * 2 ** CPUID_SHIFT + (lr.eoi ? EOI : 0) + priority + state;
+  const physical = lr.hw === true ? HW + lr.intid * 2 ** CPUID_SHIFT : 0;
+  return lr.intid + lr.cpuid * 2 ** CPUID_SHIFT + (lr.eoi ? EOI : 0) + priority + state + physical;
 }
 
 export function decodeLr(word: number): ListRegister {
+  const isHw = word >= HW;
   return {
     intid: word & INTID_MASK,
-    cpuid: (word >>> CPUID_SHIFT) & CPUID_MASK,
-    eoi: (word & EOI) !== 0,
+    cpuid: isHw ? 0 : (word >>> CPUID_SHIFT) & CPUID_MASK,
+    eoi: !isHw && (word & EOI) !== 0,
     priority: ((word >>> PRIORITY_SHIFT) & PRIORITY_MASK) << PRIORITY_DROPPED,
     pending: (word & PENDING) !== 0,
     active: (word & ACTIVE) !== 0,
     group: (word & GROUP_1) === 0 ? 0 : 1,
+    ...(isHw ? { hw: true as const } : {}),
   };
 }
 

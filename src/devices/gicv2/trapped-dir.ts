@@ -1,7 +1,7 @@
 // GICC_DIR where KVM traps it (vgic_v2_deactivate(), Linux 6.19): an interrupt can be deactivated on another vCPU than
 // the one that acknowledged it, and without a list register.
 
-import { deactivatedLr, foldLr } from './hwstate.ts';
+import { deactivate, deactivatedLr } from './hwstate.ts';
 import { signalsEoi } from './list-register.ts';
 import type { Vgic } from './vgic.ts';
 import { irqAt, PRIVATE_INTIDS, SGIS, withCpu } from './vgic.ts';
@@ -42,5 +42,5 @@ export function writeTrappedDir(vgic: Vgic, index: number, value: number): Vgic 
   const intid = value & INTID_MASK;
   if (!deactivates(vgic, index, value)) return vgic;
   const owner = irqAt(vgic, index, intid).vcpu ?? index;
-  return withCpu(foldLr(vgic, index, deactivatedLr(vgic, index, intid)), owner, { requested: true });
+  return withCpu(deactivate(vgic, index, intid), owner, { requested: true });
 }

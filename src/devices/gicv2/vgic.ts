@@ -25,6 +25,20 @@ export interface Irq {
   readonly onLr: boolean;
 }
 
+/** The virtual timer of a vCPU, see timer.ts. */
+export interface Timer {
+  /** CNTV_CTL_EL0.ENABLE. */
+  readonly enabled: boolean;
+  /** CNTV_CTL_EL0.IMASK. */
+  readonly masked: boolean;
+  /** CNTV_CVAL_EL0: ticks of the virtual counter, nanoseconds since the start of the run. */
+  readonly cval: number;
+  /** CNTV_CTL_EL0.ISTATUS, as long as the timer is enabled: the counter has reached the compare value. */
+  readonly met: boolean;
+  /** The physical interrupt is active at the host's GIC. */
+  readonly active: boolean;
+}
+
 /** A vCPU: what KVM keeps for it (struct vgic_cpu), and GICH and GICV of the physical CPU it runs on. */
 export interface VgicCpu {
   /** GICV_CTLR, with PMR, BPR and ABPR the contents of GICH_VMCR. */
@@ -45,6 +59,8 @@ export interface VgicCpu {
   readonly inGuest: boolean;
   /** KVM_REQ_IRQ_PENDING: kicked out of the guest to look at its ap_list again. */
   readonly requested: boolean;
+  /** Absent until the guest uses its virtual timer. */
+  readonly timer?: Timer;
 }
 
 /** What the host makes of a vGIC: its hardware, and its kernel. */
