@@ -29,6 +29,7 @@ export { devMem, emulated, gicv2, sysfsPci, vfioPci, vfioPlatform } from './devi
 export type { RegisterInput } from './devices/register.ts';
 export type { BusRequest, LinkLimits, Tlp } from './devices/tlp.ts';
 export { tlpsOf } from './devices/tlp.ts';
+export type { AtomicOptions } from './guest/instruction.ts';
 export type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './guest/mapping.ts';
 // Guests: what stage 1 maps as what, and what programs can do.
 export {

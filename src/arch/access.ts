@@ -2,6 +2,7 @@
 // becomes of it. Kinds follow the A64 instruction groups of DDI0487 C3 and the hardware walks of D8.2.
 
 import type { Ipa, Va } from './addresses.ts';
+import type { AtomicOperation } from './atomic.ts';
 import type { InstructionSyndrome } from './esr.ts';
 
 export type AccessKind =
@@ -12,6 +13,8 @@ export type AccessKind =
   | 'write-pair'
   | 'exclusive-load'
   | 'exclusive-store'
+  /** LSE: reads and writes one location. */
+  | 'atomic'
   | 'dc-zva'
   | 'dc-cvac'
   | 'dc-cvau'
@@ -51,6 +54,8 @@ export interface Access {
   readonly bigEndian?: true;
   /** Value stored, at most 8 bytes a register. */
   readonly value?: bigint;
+  /** Of LSE atomics; the operand is `value`. */
+  readonly atomic?: AtomicOperation;
   /** Of SIMD&FP loads and stores: bytes of one element, the lanes of LD1 and ST1, or of the register. */
   readonly element?: number;
   /** Bytes behind a load that the program loads next, whatever this one gives: the loop of a memcpy. */
@@ -63,6 +68,7 @@ const WRITES: ReadonlySet<AccessKind> = new Set([
   'write',
   'write-pair',
   'exclusive-store',
+  'atomic',
   'dc-zva',
   's1-walk-update',
 ]);
@@ -74,6 +80,11 @@ const MAINTENANCE: ReadonlySet<AccessKind> = new Set([
   'dc-ivac',
   'ic-ivau',
 ]);
+
+/**
+ * ESR.WnR of an atomic: 0 if a read would fault the same way (DDI0487 D24.2.40). No leaf of stage 2 forbids reads.
+ */
+export const atomicWnR = (status: string): boolean => status === 'permission';
 
 /** Needs write permission at stage 2. DC IVAC does too (DDI0487 D7.5.9.3), see `needsWrite` of the walk. */
 export const isWrite = (kind: AccessKind): boolean => WRITES.has(kind);

@@ -160,8 +160,8 @@ export type AlignmentFault = {
 };
 
 export type AlignmentAccess = {
-  /** 'atomic': LSE; 'acquire-release': LDAR, STLR, LDAPR. A vector register counts as one register. */
-  readonly kind: AccessKind | 'atomic' | 'acquire-release';
+  /** 'acquire-release': LDAR, STLR, LDAPR. A vector register counts as one register. */
+  readonly kind: AccessKind | 'acquire-release';
   /** Virtual address in bytes; only its low bits matter. */
   readonly address: number | bigint;
   /** Bytes of the whole access, both registers of a pair. */

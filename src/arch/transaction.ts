@@ -2,6 +2,7 @@
 // type let it become (DDI0487 B2.10). Gathered stores are one write, a split pair is several.
 
 import type { Pa } from './addresses.ts';
+import type { AtomicSupport } from './atomic.ts';
 import type { MemoryType } from './memory-type.ts';
 
 export interface Transaction {
@@ -25,6 +26,11 @@ export interface Transaction {
 export interface PaRange {
   readonly start: Pa;
   readonly end: Pa;
+}
+
+/** The addresses of a region, and which atomics it answers; none if absent. */
+export interface EndpointRange extends PaRange {
+  readonly atomics?: AtomicSupport;
 }
 
 /** The range that holds `address`. @param ranges sorted, without overlap */

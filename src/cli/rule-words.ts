@@ -30,6 +30,8 @@ const GUEST_WORDS: Readonly<Record<GuestBecause, string>> = {
   'monitor-clear': 'a store-exclusive without an armed monitor stores nothing',
   'prefetch-never-faults': 'PRFM never faults',
   'exclusive-unsupported': 'exclusives to this memory type may fault, with FSC 0b110101 (DDI0487 B2.2.6)',
+  'atomic-unsupported':
+    'atomics to this memory type may fault with FSC 0b110101, or do nothing (DDI0487 B2.2.6)',
   'store-buffer-forwards': 'the load was answered from the store buffer',
   'earlier-read-answers': 'the load was answered by a read that the processor made before it',
   'maintenance-is-a-no-op': 'this processor treats cache maintenance by address as a no-op',

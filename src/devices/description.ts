@@ -33,6 +33,8 @@ export interface Region {
   readonly mappedBy: 'core' | 'variant';
   /** RAM that the kernel maps (pfn_is_map_memory): a carve-out, or a buffer of another driver. */
   readonly ram?: true;
+  /** It answers atomics: an AtomicOp completer on PCI Express, atomic transactions of AMBA elsewhere. */
+  readonly atomics?: true;
 }
 
 /** An interrupt wire of a device, driven by its registers: high while an enabled status bit is set. */

@@ -19,6 +19,7 @@ export const CHOICES = {
   repeat: 'read twice, or start an access of several pieces over',
   'early-acknowledgement': 'hold an acknowledged store that may not be reordered',
   exclusive: 'refuse an exclusive where none is guaranteed',
+  atomic: 'carry out, refuse or ignore an atomic where none is guaranteed',
   prefetch: 'follow PRFM, or ignore the hint',
   dgh: 'follow DGH, or ignore the hint',
 } as const;

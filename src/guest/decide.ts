@@ -6,7 +6,7 @@ import type { Access } from '../arch/access.ts';
 import { isAcquire, isRelease, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import { permits } from '../arch/permits.ts';
-import type { PaRange } from '../arch/transaction.ts';
+import type { EndpointRange, PaRange } from '../arch/transaction.ts';
 import { rangeAt } from '../arch/transaction.ts';
 import type { Choose } from './choices.ts';
 import { TYPICAL } from './choices.ts';
@@ -21,7 +21,7 @@ import { translateStage2 } from './mmu.ts';
 import { extentOf, transactionsOf } from './pieces.ts';
 import type { RamContents } from './ram.ts';
 import { accessRam } from './ram.ts';
-import { makesNoAccess, stage1Refusal, unsupportedExclusive } from './refusals.ts';
+import { makesNoAccess, stage1Refusal, unsupportedAtomic, unsupportedExclusive } from './refusals.ts';
 import { registerValue } from './register-value.ts';
 import { boundsOf, speculativeRead } from './speculation.ts';
 import type { VcpuState } from './state.ts';
@@ -75,7 +75,7 @@ export const GUEST_HEARS = [
 /** What lies around a vCPU: its stage 2, and the physical addresses at which devices are. */
 export interface GuestRegime extends Stage2Regime {
   /** Sorted, without overlap; everything else is RAM, where an access completes at once. */
-  readonly interconnect: readonly PaRange[];
+  readonly interconnect: readonly EndpointRange[];
   /** Somebody else could see in which order stores to different places arrive; nobody if absent. */
   readonly isObserved?: boolean;
   /** The host extends the sign of an emulated load; yes unless given. */
@@ -222,11 +222,12 @@ function throughStage2(
     route === undefined
       ? accessRam(vcpu, id, regime.ram ?? null, access, translation)
       : (unsupportedExclusive(vcpu, id, regime, access, translation, address) ??
+        unsupportedAtomic(vcpu, id, regime, access, translation, address, route) ??
         toDevice(vcpu, id, regime, access, translation, route));
   return result.setsAccessFlag ? [{ type: 'access-flag-set', vm, vcpu: id, ipa: address }, ...done] : done;
 }
 
-const routeOf = ({ interconnect }: GuestRegime, pa: Pa): PaRange | undefined =>
+const routeOf = ({ interconnect }: GuestRegime, pa: Pa): EndpointRange | undefined =>
   interconnect.length === 0 ? undefined : rangeAt(interconnect, pa);
 
 /** To a device: what somebody chose to read before it, then the access itself. */

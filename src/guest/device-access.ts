@@ -8,6 +8,7 @@ import type { MemoryType } from '../arch/memory-type.ts';
 import { permits } from '../arch/permits.ts';
 import type { PaRange, Transaction } from '../arch/transaction.ts';
 import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
+import { continueAtomic } from './atomic-access.ts';
 import { bufferStore, buffersStore } from './buffered-store.ts';
 import type { Choose } from './choices.ts';
 import { TYPICAL } from './choices.ts';
@@ -122,9 +123,9 @@ function storedValue(
   return forwardable(vcpu.storeBuffer, pa, size);
 }
 
-/** Loads wait for data, nE stores for the endpoint, exclusives for their result, walks for the descriptor. */
+/** Loads and atomics wait for data, nE stores for the endpoint, exclusives for their result, walks for descriptors. */
 function waitsForAnswer(access: Access, memoryType: MemoryType): boolean {
-  if (!isWrite(access.kind) || access.kind === 'exclusive-store') return true;
+  if (!isWrite(access.kind) || access.kind === 'exclusive-store' || access.kind === 'atomic') return true;
   return !permits(memoryType).earlyWriteAcknowledgement.value;
 }
 
@@ -137,6 +138,7 @@ export function continueAccess(vcpu: VcpuState, id: number): GuestEvent[] {
   if (access === null || waiting === null) return [];
   const { translation, answers, plan } = waiting;
   const { pa, combined } = translation;
+  if (access.kind === 'atomic') return continueAtomic(vcpu, id, access, translation, answers);
   const transactions = transactionsOf(access, pa, combined.type, true, plan?.pieces);
   const left = transactions[answers.length];
   if (left !== undefined) return [issued(vcpu, id, left, 'not-gathered')];

@@ -43,6 +43,8 @@ export type GuestBecause =
   | 'maintenance-is-a-no-op'
   /** An exclusive to memory for which the architecture does not promise any. */
   | 'exclusive-unsupported'
+  /** An LSE atomic to memory for which the architecture does not promise any: refused, or nothing at all happens. */
+  | 'atomic-unsupported'
   /** The load was answered from the store buffer, or from a read made before it. */
   | 'store-buffer-forwards'
   | 'earlier-read-answers';

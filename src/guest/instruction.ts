@@ -3,6 +3,7 @@
 
 import type { Access, AccessKind } from '../arch/access.ts';
 import { isWrite } from '../arch/access.ts';
+import type { AtomicOp } from '../arch/atomic.ts';
 import type { InstructionSyndrome } from '../arch/esr.ts';
 import { NO_SYNDROME } from '../arch/esr.ts';
 import type { GuestAddress } from './mapping.ts';
@@ -36,6 +37,16 @@ export interface PairOptions {
   /** Bytes of both registers: two W, X or Q registers. 16 unless given. */
   readonly size?: 8 | 16 | 32;
   readonly value?: bigint;
+}
+
+export interface AtomicOptions {
+  readonly op: AtomicOp;
+  /** Bytes; 8 unless given. */
+  readonly size?: 1 | 2 | 4 | 8;
+  /** What is added, cleared, toggled, set or stored. */
+  readonly value: bigint;
+  /** Of CAS: the value for which it stores. 0 unless given. */
+  readonly compare?: bigint;
 }
 
 export interface VectorOptions {
@@ -96,6 +107,14 @@ export function vectorsOf(
 ): Omit<Access, 'id'> {
   const { registers = 2, element = 8, value } = options;
   return { ...accessOf(at, kind, registers * VECTOR, { wnr: kind === 'write' }, value), element };
+}
+
+export function atomicOf(at: GuestAddress, options: AtomicOptions): Omit<Access, 'id'> {
+  const { op, size = 8, value, compare = 0n } = options;
+  const operand = BigInt.asUintN(size * 8, value);
+  const expected = BigInt.asUintN(size * 8, compare);
+  const atomic = op === 'CAS' ? { op, compare: expected } : { op };
+  return { ...accessOf(at, 'atomic', size, { wnr: true }, operand), atomic };
 }
 
 /** ISV is 1 for one general register without writeback, acquire and release included. */

@@ -2,7 +2,7 @@
 // type, permission, in that order. Ends in a translation or in the fault that EL2 will see.
 
 import type { Access } from '../arch/access.ts';
-import { isInstructionAbort, isStage1Walk, isWrite } from '../arch/access.ts';
+import { atomicWnR, isInstructionAbort, isStage1Walk, isWrite } from '../arch/access.ts';
 import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { CombinedType } from '../arch/combine.ts';
 import type { CpuFeatures } from '../arch/cpu.ts';
@@ -97,7 +97,7 @@ export function faultOf(access: Access, address: Ipa, status: FaultStatus, cpu: 
   const s1ptw = isStage1Walk(access.kind);
   const esr = isInstructionAbort(access)
     ? encodeAbort({ kind: 'instruction-abort', status: reported, s1ptw })
-    : encodeAbort({ kind: 'data-abort', status: reported, s1ptw, syndrome: syndromeOf(access, cpu) });
+    : encodeAbort({ kind: 'data-abort', status: reported, s1ptw, syndrome: syndromeOf(access, cpu, status) });
   return { ipa: (address - (address % FIPA_UNIT)) as Ipa, far: access.va, esr, status };
 }
 
@@ -110,7 +110,8 @@ function reportedStatus(access: Access, status: FaultStatus, cpu: CpuFeatures): 
 }
 
 /** Walks carry no syndrome; WnR of a walk for a write follows the write, of an access-flag update it is 1. */
-function syndromeOf(access: Access, cpu: CpuFeatures): typeof NO_SYNDROME {
+function syndromeOf(access: Access, cpu: CpuFeatures, status: FaultStatus): typeof NO_SYNDROME {
+  if (access.kind === 'atomic') return { ...NO_SYNDROME, wnr: atomicWnR(status.kind) };
   if (access.kind === 's1-walk-update') return { ...NO_SYNDROME, wnr: cpu.departures.s1ptwAfUpdateWnR };
   if (access.kind === 's1-walk') return { ...NO_SYNDROME, wnr: access.walk?.purpose === 'write' };
   return access.syndrome ?? NO_SYNDROME;

@@ -2,7 +2,14 @@
 
 import type { Access } from '../arch/access.ts';
 import type { Barrier } from './events.ts';
-import type { BurstOptions, LoadOptions, PairOptions, StoreOptions, VectorOptions } from './instruction.ts';
+import type {
+  AtomicOptions,
+  BurstOptions,
+  LoadOptions,
+  PairOptions,
+  StoreOptions,
+  VectorOptions,
+} from './instruction.ts';
 import type { GuestAddress, Mappable, Mapping, Stage1Attribute } from './mapping.ts';
 import type { Stage1Tables } from './stage1-regime.ts';
 import type { TablePlan } from './table-plan.ts';
@@ -109,6 +116,8 @@ export interface Cpu {
     at: GuestAddress,
     options?: { readonly size?: 1 | 2 | 4 | 8; readonly value?: bigint },
   ): Steps<OpResult>;
+  /** LSE: LDADD, LDCLR, LDEOR, LDSET, SWP, CAS, without acquire and release; ISV = 0. Gives what was there. */
+  atomic(at: GuestAddress, options: AtomicOptions): Steps<OpResult>;
   /** Runs one instruction from there. */
   fetch(at: GuestAddress): Steps<OpResult>;
   /** PRFM: never faults. */

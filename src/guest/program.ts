@@ -4,7 +4,7 @@
 import type { AccessKind } from '../arch/access.ts';
 import type { Barrier } from './events.ts';
 import type { BurstOptions } from './instruction.ts';
-import { accessOf, ahead, fetchOf, LINE, loadOf, storeOf, vectorsOf } from './instruction.ts';
+import { accessOf, ahead, atomicOf, fetchOf, LINE, loadOf, storeOf, vectorsOf } from './instruction.ts';
 import type { Stage1 } from './issue.ts';
 import { issue } from './issue.ts';
 import type { GuestAddress, Mappable, Stage1Attribute } from './mapping.ts';
@@ -49,6 +49,7 @@ export function createCpu(index: number, ram: Mappable, mapAs: Stage1Attribute |
     loadExclusive: (at, { size = 8 } = {}) => issue(stage1, accessOf(at, 'exclusive-load', size, {})),
     storeExclusive: (at, { size = 8, value } = {}) =>
       issue(stage1, accessOf(at, 'exclusive-store', size, { wnr: true }, value)),
+    atomic: (at, options) => issue(stage1, atomicOf(at, options)),
     fetch: (at) => issue(stage1, fetchOf(at)),
     prefetch: (at) => issue(stage1, accessOf(at, 'prefetch', LINE, {})),
     dcZva: simple('dc-zva', LINE),

@@ -3,7 +3,8 @@
 
 import type { Access } from '../arch/access.ts';
 import { isCacheMaintenance, isWrite } from '../arch/access.ts';
-import { valueOfBytes } from '../arch/transaction.ts';
+import { bytesOfValue, valueOfBytes } from '../arch/transaction.ts';
+import { atomicStores } from './atomic-access.ts';
 import { completed } from './emit.ts';
 import type { GuestEvent, Translation } from './events.ts';
 import { extentOf } from './pieces.ts';
@@ -30,6 +31,15 @@ export function accessRam(
     const found = ram(pa, size);
     const value = found === null ? null : registerValue(access, valueOfBytes(found));
     return [completed(vcpu, id, access, { translation, value })];
+  }
+  if (kind === 'atomic') {
+    const found = ram(pa, size);
+    const old = found === null ? null : valueOfBytes(found);
+    const stores = atomicStores(access, old);
+    const after = stores === undefined || stores === null ? null : bytesOfValue(stores, size);
+    const left = after ?? Array.from({ length: size }, () => null);
+    const done = completed(vcpu, id, access, { translation, value: registerValue(access, old) });
+    return stores === null ? [done] : [{ type: 'ram-written', vm: vcpu.vm, vcpu: id, pa, bytes: left }, done];
   }
   const stored = bytes ?? Array.from({ length: size }, () => null);
   return [

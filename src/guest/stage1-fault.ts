@@ -2,7 +2,7 @@
 // reads it (DDI0487 AArch64.FaultSyndrome()).
 
 import type { Access } from '../arch/access.ts';
-import { isWrite } from '../arch/access.ts';
+import { atomicWnR, isWrite } from '../arch/access.ts';
 import { encodeAbort } from '../arch/esr.ts';
 import type { FaultStatus } from '../arch/fault-status.ts';
 import { completed } from './emit.ts';
@@ -14,7 +14,8 @@ export function stage1Esr(access: Access, status: FaultStatus): number {
   const fromLowerEl = false;
   if (access.kind === 'fetch') return encodeAbort({ kind: 'instruction-abort', status, fromLowerEl });
   const { wnr = isWrite(access.kind), cm = false } = access.syndrome ?? {};
-  const syndrome = { isv: false, sas: 0, sse: false, srt: 0, sf: false, ar: false, wnr, cm } as const;
+  const writes = access.kind === 'atomic' ? atomicWnR(status.kind) : wnr;
+  const syndrome = { isv: false, sas: 0, sse: false, srt: 0, sf: false, ar: false, wnr: writes, cm } as const;
   return encodeAbort({ kind: 'data-abort', status, fromLowerEl, syndrome });
 }
 

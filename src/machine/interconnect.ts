@@ -2,12 +2,12 @@
 // into. Data in the state; what is in no range is RAM.
 
 import type { Ipa, Pa } from '../arch/addresses.ts';
-import type { PaRange } from '../arch/transaction.ts';
+import type { EndpointRange } from '../arch/transaction.ts';
 import type { DeviceDescription } from '../devices/description.ts';
 import type { DeviceState } from '../devices/state.ts';
 
 /** A region of a plugged device, from its first byte to behind its last. */
-export interface Route extends PaRange {
+export interface Route extends EndpointRange {
   /** Number of the device's slice. */
   readonly device: number;
   /** Number of the region in its description. */
@@ -27,10 +27,19 @@ export function withDevice(
   description: DeviceDescription,
   pageSize: number,
 ): readonly Route[] {
-  const added = description.regions.flatMap(({ pa, size, index, space, ram }): Route[] =>
+  const support = description.kind === 'vfio-pci' || description.kind === 'sysfs' ? 'pcie' : 'any';
+  const added = description.regions.flatMap(({ pa, size, index, space, ram, atomics }): Route[] =>
     pa === null || space === 'io' || ram === true
       ? []
-      : [{ start: pa, end: (pa + size) as Pa, device, region: index }],
+      : [
+          {
+            start: pa,
+            end: (pa + size) as Pa,
+            device,
+            region: index,
+            ...(atomics === true ? { atomics: support } : {}),
+          },
+        ],
   );
   const known = routes.filter(({ region }) => region !== NO_REGION);
   const regions = [...known, ...added].sort((a, b) => a.start - b.start);

@@ -11,6 +11,9 @@ import { accessAt } from '../helpers/machine.ts';
 import { randomProgram } from '../helpers/random-program.ts';
 import { judge } from '../helpers/traffic-law.ts';
 
+/** Random programs have none: the law of memory types says nothing of atomics but that anything may become of them. */
+const ATOMIC: Step = { ...accessAt('atomic', DEVICE, { value: 1n }), atomic: { op: 'LDADD' } };
+
 describe('an adversary', () => {
   it('answers a load from a read that nobody asked for, as a driver without dma_rmb() meets it', () => {
     const status = accessAt('read', DEVICE + 0x40, { id: 1, size: 4 });
@@ -37,6 +40,7 @@ describe('an adversary', () => {
       for (let seed = 1; seed <= 100; seed += 1) {
         const chooser = chooserFor({ script: [], taken: 0, prng: seed });
         traffic(type, randomProgram(seed, type === 'Normal-NC'), chooser.choose);
+        traffic(type, [ATOMIC, 'end'], chooser.choose);
         for (const { what, chosen } of chooser.taken().choices) {
           taken.set(what, (taken.get(what) ?? new Set()).add(chosen));
         }

@@ -45,6 +45,8 @@ const EXP_DEVCTL_HARDWARE = 0x091f;
 const EXP_DEVCTL_RESET = 0x2810;
 const EXP_DEVCAP_FLR = 0x1000_0000;
 const EXP_DEVCAP_ROLE_BASED_ERRORS = 0x8000;
+/** 32-bit and 64-bit AtomicOp Completer Supported. */
+const EXP_DEVCAP2_ATOMIC_COMP = 0x180;
 const EXP_VERSION_2 = 2;
 /** 8 GT/s, four lanes. */
 const EXP_LINK = 0x43;
@@ -79,7 +81,7 @@ export function configFields(device: VfioPciDescription): readonly ConfigField[]
     ...capabilities.flatMap((capability, index) => [
       constant('CAP_ID', capability.at, 1, CAPABILITY_IDS[capability.id]),
       field('CAP_NEXT', capability.at + 1, 1, next(index + 1), { virt: 0xff }),
-      ...capabilityFields(capability),
+      ...capabilityFields(capability, device),
     ]),
     ...extendedFields(device.function.extended ?? []),
   ];
@@ -111,12 +113,15 @@ function headerFields(device: VfioPciDescription): ConfigField[] {
   ];
 }
 
-function capabilityFields(capability: PciCapability): ConfigField[] {
+function capabilityFields(capability: PciCapability, { regions }: VfioPciDescription): ConfigField[] {
   switch (capability.id) {
     case 'pm':
       return pmFields(capability);
     case 'express':
-      return expressFields(capability);
+      return expressFields(
+        capability,
+        regions.some(({ atomics }) => atomics === true),
+      );
     case 'msi-x':
       return msixFields(capability);
     case 'af':
@@ -136,7 +141,7 @@ function pmFields({ at, noSoftReset, d1, d2 }: PmCapability): ConfigField[] {
 }
 
 /** FLR, MPS and MRRS are virtual; phantom functions cannot be asked for, nor ARI. */
-function expressFields({ at, flr, maxPayload }: ExpressCapability): ConfigField[] {
+function expressFields({ at, flr, maxPayload }: ExpressCapability, completesAtomics: boolean): ConfigField[] {
   const payload = Math.log2(maxPayload / 128);
   const devcap = payload + EXP_DEVCAP_ROLE_BASED_ERRORS + (flr ? EXP_DEVCAP_FLR : 0);
   return [
@@ -150,6 +155,7 @@ function expressFields({ at, flr, maxPayload }: ExpressCapability): ConfigField[
     constant('EXP_DEVSTA', at + 0x0a, 2, 0),
     constant('EXP_LNKCAP', at + 0x0c, 4, EXP_LINK),
     constant('EXP_LNKSTA', at + 0x12, 2, EXP_LINK),
+    constant('EXP_DEVCAP2', at + 0x24, 4, completesAtomics ? EXP_DEVCAP2_ATOMIC_COMP : 0),
     field('EXP_DEVCTL2', at + 0x28, 2, 0, { write: 0xffdf, hardware: 0x001f }),
   ];
 }
