@@ -6,6 +6,7 @@ import type { Ipa, Pa } from '../arch/addresses.ts';
 import type { Transaction } from '../arch/transaction.ts';
 import type { DeviceDescription } from './description.ts';
 import type { Maintenance } from './gicv2/gich.ts';
+import type { VgicPlace } from './gicv2/uaccess.ts';
 import type { AssignedBar, UnmappedBecause } from './pci/assigned-bar.ts';
 import type { PciChange } from './pci/config-space.ts';
 import type { PowerState } from './pci/power.ts';
@@ -45,6 +46,8 @@ export type VgicBecause =
   /** Active bits of SPIs are accessed while no vCPU runs (kvm_arm_halt_guest()). */
   | 'all-halted'
   | 'wfi'
+  /** The VMM stops the VM, and lets it run again. */
+  | 'vm-stopped'
   /** The first KVM_RUN, or the next after the VMM had its say. */
   | 'vcpu-run';
 
@@ -176,6 +179,12 @@ export type DeviceEvent =
   | (OfTimer & { readonly type: 'timer-condition-met' })
   /** The host takes the timer's physical interrupt and leaves it active (kvm_arch_timer_handler()). */
   | (OfTimer & { readonly type: 'timer-interrupt' })
+  /** KVM_SET_DEVICE_ATTR or KVM_GET_DEVICE_ATTR on a VM's GIC: the VMM restores or saves a register. */
+  | ({ readonly type: 'vgic-register-accessed'; readonly device: number; readonly vm: number } & VgicPlace & {
+        /** Null for a read. */
+        readonly write: number | null;
+        readonly value: number;
+      })
   /** GICH_MISR: hardware asks for the hypervisor, which takes the vCPU out of the guest. */
   | {
       readonly type: 'maintenance-interrupt';

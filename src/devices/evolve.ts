@@ -7,6 +7,7 @@ import { injectIrq } from './gicv2/ap-list.ts';
 import { afterGicAccess } from './gicv2/device.ts';
 import { flushHwstate, syncHwstate } from './gicv2/hwstate.ts';
 import { changeTimer } from './gicv2/timer.ts';
+import { writeUser } from './gicv2/uaccess.ts';
 import type { Vgic, VgicTraits } from './gicv2/vgic.ts';
 import { initialVgic } from './gicv2/vgic.ts';
 import { guestWrote, mapBar, unmapBar } from './pci/assigned-bar.ts';
@@ -77,16 +78,11 @@ export function evolveDevice(device: DeviceState, event: DeviceInput): void {
     case 'vgic-flushed':
       changeVgic(device, event.vm, (vgic) => flushHwstate(vgic, event.cpu));
       return;
-    case 'timer-written': {
-      const { enabled, masked, cval, met } = event;
-      changeVgic(device, event.vm, (vgic) => changeTimer(vgic, event.cpu, { enabled, masked, cval, met }));
-      return;
-    }
+    case 'vgic-register-accessed':
+    case 'timer-written':
     case 'timer-condition-met':
-      changeVgic(device, event.vm, (vgic) => changeTimer(vgic, event.cpu, { met: true }));
-      return;
     case 'timer-interrupt':
-      changeVgic(device, event.vm, (vgic) => changeTimer(vgic, event.cpu, { active: true }));
+      changeVgic(device, event.vm, (vgic) => changedVgic(vgic, event));
       return;
     case 'device-interrupt':
       device.lines = { ...device.lines, [event.line]: event.level === true };
@@ -102,6 +98,26 @@ export function evolveDevice(device: DeviceState, event: DeviceInput): void {
       return;
     default:
       return;
+  }
+}
+
+type VgicInput = Extract<
+  DeviceEvent,
+  { type: 'vgic-register-accessed' | 'timer-written' | 'timer-condition-met' | 'timer-interrupt' }
+>;
+
+function changedVgic(vgic: Vgic, event: VgicInput): Vgic {
+  switch (event.type) {
+    case 'vgic-register-accessed':
+      return event.write === null ? vgic : writeUser(vgic, event, event.write);
+    case 'timer-written': {
+      const { enabled, masked, cval, met } = event;
+      return changeTimer(vgic, event.cpu, { enabled, masked, cval, met });
+    }
+    case 'timer-condition-met':
+      return changeTimer(vgic, event.cpu, { met: true });
+    case 'timer-interrupt':
+      return changeTimer(vgic, event.cpu, { active: true });
   }
 }
 

@@ -101,6 +101,7 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'msix-raised':
     case 'msix-sent':
     case 'interrupt-line-changed':
+    case 'vgic-register-accessed':
     case 'timer-written':
     case 'timer-condition-met':
     case 'timer-interrupt':

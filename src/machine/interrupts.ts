@@ -110,6 +110,19 @@ export const maintained = (
   { vm, cpu }: { readonly vm: number; readonly cpu: number },
 ): MachineEvent[] => bounced(state, vm, cpu, 'maintenance-interrupt');
 
+/** All vCPUs of a VM leave the guest, or enter it again. */
+export function vmStopped(state: MachineState, vm: number, stops: boolean): MachineEvent[] {
+  const gic = gicOf(state.devices, vm);
+  if (gic === null) return [];
+  const { device, vgic } = gic;
+  const because = 'vm-stopped';
+  const moved = vgic.cpus.flatMap((_cpu, cpu): MachineEvent[] => {
+    if (stops) return left(state, vm, cpu, because);
+    return isOut(vgic, cpu) ? [{ type: 'vgic-flushed', device, vm, cpu, because }] : [];
+  });
+  return stops ? moved : [...moved, ...kicks(state, vm)];
+}
+
 /** WFI is trapped (HCR_EL2.TWI): whatever KVM has for the vCPU is loaded when it goes on. */
 export const waited = (state: MachineState, { vm, vcpu }: OfVcpu): MachineEvent[] =>
   bounced(state, vm, state.vcpus[vcpu]?.index ?? 0, 'wfi');

@@ -208,6 +208,7 @@ function play(
     collector,
     regions: setup.regions,
     signals: new Set(),
+    stopped: new Set(),
     mapAs: stage1Of(options.vary?.stage1),
     nextAccess: 0,
     isDead: (vm) => {

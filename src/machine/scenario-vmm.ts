@@ -1,6 +1,7 @@
 // What the VMM's process and the host's administrator do while guests run: generators that yield one action at a time
 // and get its errno back. Actions are those of QEMU, VFIO and KVM in their own names.
 
+import type { VgicPlace } from '../devices/gicv2/uaccess.ts';
 import type { PowerState } from '../devices/pci/power.ts';
 import type { Signal } from '../guest/operations.ts';
 import type { Prot } from '../host/vma.ts';
@@ -23,6 +24,8 @@ export type VmmOp =
   | { readonly kind: 'munmap'; readonly region: AssignedRegion }
   | { readonly kind: 'delete-slot' | 'add-slot' | 'log-dirty'; readonly region: AssignedRegion }
   | ({ readonly kind: 'irq-line'; readonly vm: string } & IrqLine)
+  | { readonly kind: 'stop-vm' | 'resume-vm'; readonly vm: string }
+  | ({ readonly kind: 'vgic-register'; readonly vm: string; readonly write: number | null } & VgicPlace)
   | {
       readonly kind: 'device-sets';
       readonly device: string;
@@ -111,6 +114,14 @@ export interface Vmm {
   logDirty(region: AssignedRegion): VmmSteps;
   /** KVM_IRQ_LINE of a VM with a vGICv2; EINVAL for others. */
   irqLine(vm: { readonly name: string }, line: IrqLine): VmmSteps;
+  /** All vCPUs of the VM leave KVM_RUN, as before its state is saved, and stay out until it is resumed. */
+  stop(vm: { readonly name: string }): VmmSteps;
+  resume(vm: { readonly name: string }): VmmSteps;
+  /**
+   * KVM_GET_DEVICE_ATTR, or with `value` KVM_SET_DEVICE_ATTR, of a register of the VM's GICv2, banked by vCPU.
+   * EBUSY while the VM runs, EINVAL for a vCPU that is not there or an IIDR that this kernel does not have.
+   */
+  gicRegister(vm: { readonly name: string }, place: VgicPlace & { readonly value?: number }): VmmSteps;
   /** The device itself sets bits of one of its registers: a frame arrived, a command ended. */
   deviceSets(device: { readonly name: string }, register: string, bits: bigint): VmmSteps;
   /** Goes on once the eventfd was signalled, and takes its count back to zero. */
@@ -139,6 +150,10 @@ export const VMM: Vmm = {
   addSlot: (region) => one({ kind: 'add-slot', region }),
   logDirty: (region) => one({ kind: 'log-dirty', region }),
   irqLine: ({ name }, line) => one({ kind: 'irq-line', vm: name, ...line }),
+  stop: ({ name }) => one({ kind: 'stop-vm', vm: name }),
+  resume: ({ name }) => one({ kind: 'resume-vm', vm: name }),
+  gicRegister: ({ name }, { group, cpu, offset, value = null }) =>
+    one({ kind: 'vgic-register', vm: name, group, cpu, offset, write: value }),
   deviceSets: ({ name }, register, bits) => one({ kind: 'device-sets', device: name, register, bits }),
   awaitEventfd: ({ vm, eventfd }) => one({ kind: 'await-eventfd', vm, eventfd }),
   raise: ({ signal }) => one({ kind: 'raise', signal }),

@@ -13,6 +13,7 @@ import type { Actor } from './schedule.ts';
 import { naming } from './schedule.ts';
 import type { Simulation } from './simulation.ts';
 import { actOnPci } from './vmm-pci.ts';
+import { actOnVgic } from './vmm-vgic.ts';
 
 /** What all actors of a run share. */
 export interface Stage {
@@ -23,6 +24,8 @@ export interface Stage {
   readonly mapAs: Stage1Attribute | null;
   /** Signals raised so far. */
   readonly signals: Set<string>;
+  /** VMs that their VMM stopped, by number. */
+  readonly stopped: Set<number>;
   /** Number of the next access. */
   nextAccess: number;
   isDead(vm: number): boolean;
@@ -106,6 +109,10 @@ function act(stage: Stage, op: VmmAction): VmmResult | null {
       simulation.dispatch({ type: 'interrupt-line-changed', device, vm, cpu, intid, level });
       return null;
     }
+    case 'stop-vm':
+    case 'resume-vm':
+    case 'vgic-register':
+      return actOnVgic(stage, op);
     case 'device-sets':
       deviceSets(stage, op);
       return null;

@@ -65,6 +65,7 @@ export function vcpuActor(stage: Stage, place: VcpuPlace, program: GuestProgram)
     finished: () => frames.length === 0,
     status() {
       if (stage.isDead(vm)) return 'done';
+      if (stage.stopped.has(vm) && frames.length > 0) return 'waiting';
       const held = simulation.held(vcpu);
       if (held !== undefined) return isEndless(held) ? 'done' : 'ready';
       const top = frames.at(-1);

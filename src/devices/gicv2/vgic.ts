@@ -81,6 +81,8 @@ export interface Vgic extends VgicTraits {
   /** SGIs and PPIs of each vCPU by INTID. */
   readonly banked: readonly Readonly<Record<number, Irq>>[];
   readonly cpus: readonly VgicCpu[];
+  /** The VMM wrote GICD_IIDR: it may restore groups. */
+  readonly groupsWritable?: true;
 }
 
 export const SGIS = 16;
