@@ -179,7 +179,7 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
       if (event.type === 'stage2-mapped') landed(vm, event.vcpu, event.dirty);
       return;
     case 'stage2-relaxed':
-      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: vm.geometry.granule }, (leaf) => ({
+      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: 1 }, (leaf) => ({
         ...leaf,
         attributes: event.attributes,
       }));
@@ -190,9 +190,7 @@ function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
       return;
     case 'stage2-made-young':
     case 'access-flag-set':
-      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: vm.geometry.granule }, (leaf) =>
-        withAttributes(leaf, { af: true }),
-      );
+      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: 1 }, (leaf) => withAttributes(leaf, { af: true }));
       return;
     default:
       return;
@@ -226,6 +224,7 @@ function unmapRange(vm: VmState, range: SlotRange): void {
   vm.table = vm.table.without(range.ipa, range.ipa + range.size);
 }
 
+/** Every leaf of which the range shows a byte. */
 function changeLeaves(vm: VmState, range: SlotRange, change: (leaf: Stage2Leaf) => Stage2Leaf): void {
   vm.table = vm.table.updated(range.ipa, range.ipa + range.size, change);
 }

@@ -73,6 +73,21 @@ describe('an access-flag fault', () => {
     ]);
   });
 
+  it('is of one page, wherever in it the access is: the page behind stays old', () => {
+    for (const pageSize of [4096, 16384] as const)
+      for (const hardwareAccessFlag of [true, false]) {
+        const { vm } = machine({ pageSize, cpu: { hardwareAccessFlag } });
+        vm.mmap(RAM_HVA, 4 * M, anon());
+        vm.slot(0, { ipa: RAM_IPA, size: 4 * M, hva: RAM_HVA });
+        for (const page of [0, 1]) vm.write(RAM_IPA + page * pageSize);
+        vm.pageout(RAM_HVA, pageSize, 'age');
+        vm.pageout(RAM_HVA + pageSize, pageSize, 'age');
+        vm.read(RAM_IPA + pageSize - 8);
+        const flags = [0, pageSize].map((at) => vm.state().table.walk(RAM_IPA + at).leaf?.attributes.af);
+        expect(flags).toEqual([true, false]);
+      }
+  });
+
   it('where no slot is goes to MMIO: the slot is looked for first', () => {
     const { vm } = machine();
     vm.enable('KVM_CAP_ARM_NISV_TO_USER');
