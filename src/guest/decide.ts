@@ -177,14 +177,17 @@ function issue(vcpu: VcpuState, id: number, regime: GuestRegime, access: Access)
     if (nothing !== null) return [completed(vcpu, id, access, { because: nothing })];
     return beginWalk(vcpu, id, access);
   }
+  // What makes no access cannot be refused (measured rules 7 and 37), unless stage 1 is known to have refused it.
+  const nothing = makesNoAccess(vcpu, regime, access);
+  if (nothing !== null && access.ipa !== null) return [completed(vcpu, id, access, { because: nothing })];
   const refusal = stage1Refusal(vcpu, regime, access);
   if (refusal !== null) {
+    if (access.kind === 'prefetch')
+      return [completed(vcpu, id, access, { because: 'prefetch-never-faults' })];
     return [{ type: 'stage1-faulted', vm: vcpu.vm, vcpu: id, access: access.id, far: access.va, ...refusal }];
   }
   if (access.kind === 'prefetch') return prefetch(vcpu, id, regime, access);
-  const nothing = makesNoAccess(vcpu, regime, access);
-  if (nothing !== null || access.ipa === null) return [completed(vcpu, id, access, { because: nothing })];
-  return throughStage2(vcpu, id, regime, access, access.ipa);
+  return access.ipa === null ? [] : throughStage2(vcpu, id, regime, access, access.ipa);
 }
 
 /** A retried STXR finds its monitor cleared by the abort: it makes no access (measured rule 7). */

@@ -100,6 +100,10 @@ export function evolveVcpu(vcpu: VcpuState, event: VcpuInput): void {
       vcpu.waiting = { ...vcpu.waiting, answers: [...vcpu.waiting.answers, event.value] };
       return;
     case 'stage1-faulted':
+      // The handler's ERET clears the local monitor (AArch64.ExceptionReturn).
+      vcpu.monitor = false;
+      ended(vcpu);
+      return;
     case 'run-failed':
     case 'abort-injected':
     case 'nisv-exited':

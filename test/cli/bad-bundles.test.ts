@@ -244,7 +244,7 @@ describe('a length that lies', () => {
     [['timeline', 3, 'vcpu'], -1],
     [['timeline', 3, 'vm'], 'vm9'],
     [['timeline', 3, 'id'], -1],
-    [['timeline', 3, 'ipa'], '0x10000000000000'],
+    [['timeline', 3, 'ipa'], '0x20000000000000'],
     [['timeline', 2, 'vcpus'], 1e9],
     [['timeline', 1, 'ipa'], '0xffffffffffffff00'],
     [['timeline', 1, 'size'], '0x4000000000000'],

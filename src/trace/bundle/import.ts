@@ -188,7 +188,7 @@ function mmapOf(
   return { kind: 'mmap', hva: entry.hva as Hva, size: entry.size, prot: 'read-write', backing };
 }
 
-/** What an mmap maps is told by the memslot that uses it; without one it is anonymous memory. */
+/** What an mmap maps is told by the first memslot that shows a part of it; without one it is anonymous memory. */
 function vmaBacking(
   machine: BundleMachine,
   index: number,
@@ -196,24 +196,35 @@ function vmaBacking(
   features: KernelFeatures,
 ): VmaBacking {
   if (entry.hugetlb !== undefined) return { kind: 'hugetlb', pageSize: 2 ** 21 };
-  const user = machine.timeline.find(
-    (other, at) => at > index && other.op === 'memslot' && other.vm === entry.vm && other.hva === entry.hva,
-  );
-  const backing = entry.backing ?? (user?.op === 'memslot' ? user.backing : undefined);
-  const pa = (backing?.pa ?? 0) as Pa;
+  const user = firstUser(machine, index, entry);
+  const backing = entry.backing ?? user?.backing;
+  const inset = entry.backing === undefined && user !== undefined ? user.hva - (entry.hva ?? user.hva) : 0;
+  const pa = ((backing?.pa ?? 0) - inset) as Pa;
   const common = { kind: 'pfnmap', pa, cacheable: false, allowAnyUncached: false } as const;
   switch (backing?.kind) {
     case 'vfio-bar': {
       const flags = backing.vma?.flags;
       const allowAnyUncached = flags?.includes(UNNAMED_FLAG) ?? features.vfioPciAllowsAnyUncached;
-      const fileOffset = (backing.bar ?? 0) * VFIO_REGION + (backing.offset ?? 0);
+      const fileOffset = (backing.bar ?? 0) * VFIO_REGION + (backing.offset ?? 0) - inset;
       return { ...common, driver: 'vfio-pci', device: backing.bdf ?? null, allowAnyUncached, fileOffset };
     }
     case 'devmem':
       return { ...common, driver: 'devmem', device: null, fileOffset: pa };
     case 'sysfs-resource':
-      return { ...common, driver: 'sysfs', device: null, fileOffset: backing.offset ?? 0 };
+      return { ...common, driver: 'sysfs', device: null, fileOffset: (backing.offset ?? 0) - inset };
     default:
       return { kind: 'anon', thp: entry.madvise ?? 'default' };
   }
+}
+
+/** The memslot need not begin where the mapping does: a VMM leaves out the page of an MSI-X table, for one. */
+function firstUser(
+  machine: BundleMachine,
+  index: number,
+  { vm, hva, size }: Extract<BundleOperation, { op: 'mmap' }>,
+) {
+  if (hva === null) return undefined;
+  const shows = (op: BundleOperation): op is Extract<BundleOperation, { op: 'memslot' }> =>
+    op.op === 'memslot' && op.vm === vm && op.hva >= hva && op.hva < hva + size;
+  return machine.timeline.slice(index + 1).find(shows);
 }

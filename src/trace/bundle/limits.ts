@@ -100,13 +100,13 @@ function checkOperation(
     case 'access':
       inRange(`${at}.id`, entry.id, 0, Number.MAX_SAFE_INTEGER);
       inRange(`${at}.size`, entry.size, 1, MAX_ACCESS_BYTES);
-      inRange(`${at}.ipa`, entry.ipa ?? 0, 0, 2 ** PHYSICAL_ADDRESS_BITS - 1);
+      inRange(`${at}.ipa`, entry.ipa ?? 0, 0, Number.MAX_SAFE_INTEGER);
       inRange(`${at}.level`, entry.level, -1, 3);
       inRange(`${at}.instruction.srt`, entry.instruction?.srt, 0, 31);
       checkInstruction(entry, at, refuse);
       return;
     case 'memslot':
-      inRange(`${at}.ipa`, entry.ipa, 0, 2 ** PHYSICAL_ADDRESS_BITS - 1);
+      inRange(`${at}.ipa`, entry.ipa, 0, Number.MAX_SAFE_INTEGER);
       inRange(`${at}.backing.pa`, entry.backing.pa, 0, 2 ** PHYSICAL_ADDRESS_BITS - 1);
       if (entry.flags.logDirty && length / pageSize > MAX_LOGGED_PAGES) {
         refuse(`${at}.size`, `a dirty log of ${length / pageSize} pages, at most ${MAX_LOGGED_PAGES}`);
