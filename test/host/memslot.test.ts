@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Hva, Ipa } from '../../src/arch/addresses.ts';
 import type { Memslot } from '../../src/host/memslot.ts';
 import { slotAt, slotRangesOfHva, supportsStage2Block } from '../../src/host/memslot.ts';
-import { anon, G, K, M, machine, RAM_HVA, RAM_IPA } from '../helpers/host.ts';
+import { anon, BAR_HVA, G, K, M, machine, RAM_HVA, RAM_IPA } from '../helpers/host.ts';
 
 const slot = (number: number, ipa: number, size: number, hva = RAM_HVA): Memslot => ({
   slot: number,
@@ -110,6 +110,21 @@ describe('KVM_SET_USER_MEMORY_REGION', () => {
     expect(vm.read(RAM_IPA).kind).toBe('mmio-exited');
     expect(vm.read(G)).toMatchObject({ kind: 'access-completed' });
     expect(vm.dirtyLog(0)).toEqual([3]);
+  });
+
+  it('that refuses a move has emptied the old range, as kvm_invalidate_memslot() comes first', () => {
+    const { vm, bar } = withSlot();
+    expect(vm.slot(0, { ...AT, ipa: 2 ** 40 - 2 * M })).toBe(14);
+    expect(vm.leaves()).toEqual([]);
+    expect(vm.state().slots).toMatchObject([{ ipa: RAM_IPA }]);
+    expect(vm.write(RAM_IPA).kind).toBe('access-completed');
+    vm.mmap(BAR_HVA, 4 * M, bar());
+    vm.slot(1, { ...AT, ipa: G, hva: BAR_HVA });
+    vm.read(G);
+    expect(vm.slot(1, { ...AT, ipa: 3 * G, hva: BAR_HVA }, { logDirty: true })).toBe(EINVAL);
+    expect(vm.leafAt(G)).toBeUndefined();
+    expect(vm.slot(1, { ...AT, ipa: RAM_IPA + 2 * M, hva: BAR_HVA })).toBe(17);
+    expect(vm.leafAt(RAM_IPA)).toBeDefined();
   });
 
   it('lets faults that found the slot end first: a map call under way leaves no leaf behind', () => {

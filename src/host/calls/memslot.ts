@@ -1,5 +1,5 @@
 // KVM_SET_USER_MEMORY_REGION: create, delete, change flags. Only the VMAs that are there now are looked at
-// (kvm_arch_prepare_memory_region); a call that fails changes nothing.
+// (kvm_arch_prepare_memory_region); a call that fails changes no slot, but a move that fails has emptied its old range.
 
 import type { VmmCall } from '../calls.ts';
 import type { Memslot, SlotRange } from '../memslot.ts';
@@ -26,9 +26,14 @@ export function setMemslot(work: Work, call: SetMemslot): number {
   if (old !== undefined && !sameMemory(old, call)) return EINVAL;
   if (old !== undefined && old.ipa === call.ipa && (old.dirty !== null) === call.logDirty) return 0;
   if (overlaps(work, call)) return EEXIST;
-  if (call.ipa + call.size > 2 ** work.vm.geometry.ipaBits) return EFAULT;
-  if (refusedByVmas(work, call)) return EINVAL;
   const unmapped = old !== undefined && old.ipa !== call.ipa ? rangeOf(old) : null;
+  const errno = prepare(work, call);
+  if (errno !== 0) {
+    // kvm_set_memslot(): kvm_invalidate_memslot() has flushed the old range before the move is refused and undone.
+    if (old !== undefined && unmapped !== null)
+      emit(work, { type: 'memslot-set', vm: work.id, slot: old, unmapped });
+    return errno;
+  }
   emit(work, { type: 'memslot-set', vm: work.id, slot: slotOf(work, call, old), unmapped });
   const logStarts = call.logDirty && (old === undefined || old.dirty === null);
   if (logStarts && old !== undefined && !initiallySet(work)) {
@@ -37,6 +42,12 @@ export function setMemslot(work: Work, call: SetMemslot): number {
     splitEagerly(work, [range]);
   }
   return 0;
+}
+
+/** kvm_arch_prepare_memory_region() */
+function prepare(work: Work, call: SetMemslot): number {
+  if (call.ipa + call.size > 2 ** work.vm.geometry.ipaBits) return EFAULT;
+  return refusedByVmas(work, call) ? EINVAL : 0;
 }
 
 /** check_memory_region_flags(): no dirty log, not read-only; such a slot can only be deleted again. */
@@ -60,7 +71,7 @@ const overlaps = (work: Work, call: SetMemslot): boolean =>
 const rangeOf = ({ slot, ipa, size }: Memslot): SlotRange => ({ slot, ipa, size });
 
 /**
- * kvm_arch_prepare_memory_region(): no dirty log over VM_PFNMAP, no VMA without tags for a VM with MTE, no cacheable
+ * No dirty log over VM_PFNMAP, no VMA without tags for a VM with MTE, no cacheable
  * PFNMAP that this host could not map cacheable.
  */
 const refusedByVmas = (work: Work, call: SetMemslot): boolean =>
