@@ -18,6 +18,7 @@ export const FEATURE_WORDS: { readonly [F in keyof KernelFeatures]: string } = {
   lpa2: 'FEAT_LPA2 at stage 2: 52-bit addresses with 4K and 16K pages',
   injectedEsrSignExtended: 'ESR_EL1 of an injected abort is sign-extended to 64 bits',
   mprotectNotifiesPmds: 'the notifier of mprotect begins at the first populated PMD',
+  mprotectUpgradesHugePages: 'mprotect makes huge pages writable again at once',
   swapInWritable: 'a page read back from swap is mapped writable at once',
   cacheablePfnmap: 'cacheable PFNMAP mappings are possible, with FEAT_S2FWB and CTR_EL0.DIC',
   guestMemfd: 'memslots can take their pages from guest_memfd',

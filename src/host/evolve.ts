@@ -82,6 +82,7 @@ export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void 
       return;
     case 'vfio-vma-listed':
       vm.vfioVmas = [event.vma, ...vm.vfioVmas];
+      vm.vmas = vm.vmas.map((vma) => (vma.id === event.vma ? { ...vma, hasTables: true } : vma));
       return;
     case 'vfio-vma-unlisted':
       vm.vfioVmas = vm.vfioVmas.filter((vma) => vma !== event.vma);

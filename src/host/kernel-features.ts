@@ -46,6 +46,11 @@ export interface KernelFeatures {
    * (change_pud_range), which is the whole range in practice.
    */
   readonly mprotectNotifiesPmds: boolean;
+  /**
+   * mprotect to read-write makes a huge page that was written writable at once (can_change_pmd_writable). Linux 6.2;
+   * before, its entry stays read-only until the next write fault. Pages have it in both, hugetlb in neither.
+   */
+  readonly mprotectUpgradesHugePages: boolean;
   /** A page read back from swap is mapped writable at once. Measured: no on 6.1.192, yes on 6.12.117. */
   readonly swapInWritable: boolean;
   /** Cacheable PFNMAP mappings, KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED. Linux 6.17. */

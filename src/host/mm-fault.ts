@@ -161,7 +161,7 @@ function faultInAnon(work: Work, vma: Vma, address: number, write: boolean): MmF
   const page = address - (address % granule);
   if (leaf.kind === 'swapped') {
     const writable = write || work.host.features.swapInWritable;
-    set(work, page, PTE, 1, { ...newPage(work, granule), writable: writable && vma.prot === 'read-write' });
+    set(work, page, PTE, 1, { ...newPage(work, granule), writable });
   } else if (leaf.kind === 'zero' && write) {
     copyZeroPage(work, address, level);
   } else if (leaf.kind === 'page' && write && !leaf.writable) {

@@ -37,6 +37,8 @@ export interface Vma {
   readonly id: number;
   /** The mmap call that made it: parts of one anonymous mapping merge again, neighbours by chance do not. */
   readonly origin: number;
+  /** vfio-pci has mapped pages here: page tables stay when they are zapped. */
+  readonly hasTables?: true;
 }
 
 /** find_vma() limited to a hit: the VMA that contains `address`. */

@@ -40,11 +40,9 @@ function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>):
     case 'mmap-refused':
       return call.errno;
     case 'munmap':
-      return munmap(work, wholePages(work, call));
     case 'mprotect':
-      return mprotect(work, wholePages(work, call));
     case 'madvise':
-      return madvise(work, wholePages(work, call));
+      return startsPage(work, call.hva) ? changeMemory(work, wholePages(work, call)) : EINVAL;
     case 'set-memslot':
       return setMemslot(work, call);
     case 'dirty-log-clear':
@@ -68,6 +66,14 @@ function perform(work: Work, call: Exclude<VmmCall, { kind: 'dirty-log-get' }>):
       return 0;
   }
 }
+
+function changeMemory(work: Work, call: VmmCall & { kind: 'munmap' | 'mprotect' | 'madvise' }): number {
+  if (call.kind === 'munmap') return munmap(work, call);
+  return call.kind === 'mprotect' ? mprotect(work, call) : madvise(work, call);
+}
+
+/** Addresses are not rounded: a VMM that reckons with 4K pages is refused on a 16K host. */
+const startsPage = (work: Work, hva: number): boolean => hva % work.vm.geometry.granule === 0;
 
 /** The kernel rounds lengths up to pages (PAGE_ALIGN). */
 const wholePages = <C extends { readonly size: number }>(work: Work, call: C): C => ({

@@ -94,6 +94,18 @@ describe('swap (rule 25)', () => {
     }
   });
 
+  it('under PROT_READ brings a page back that is writable again with its VMA', () => {
+    const { vm } = withRam({ kernel: '6.12' });
+    vm.write(RAM_IPA);
+    vm.pageout(RAM_HVA, PAGE);
+    vm.mprotect(RAM_HVA, PAGE, 'read');
+    vm.read(RAM_IPA);
+    expect(vm.leafAt(RAM_IPA)).toMatchObject({ write: false });
+    vm.mprotect(RAM_HVA, PAGE, 'read-write');
+    vm.read(RAM_IPA);
+    expect(vm.leafAt(RAM_IPA)).toMatchObject({ write: true });
+  });
+
   it('takes a huge page apart and leaves the pages that stay', () => {
     const { vm } = withRam({}, anon('hugepage'));
     vm.hostWrite(RAM_HVA, 2 * M);
@@ -162,6 +174,27 @@ describe('hugetlb first touched by a read (rule 31)', () => {
       expect(vm.write(2 * G).faults).toEqual([fsc]);
       expect(vm.notifiers(from)).toEqual([]);
       expect(vm.leafAt(2 * G)).toMatchObject({ level, write: true });
+    }
+  });
+});
+
+describe('mprotect away from read-write and back', () => {
+  it('leaves read-only what can_change_pmd_writable() does not look at: hugetlb, before 6.2 huge pages', () => {
+    for (const [kernel, backing, writable] of [
+      ['6.1', anon('hugepage'), false],
+      ['6.12', anon('hugepage'), true],
+      ['6.1', anon(), true],
+      ['6.12', anon(), true],
+      ['6.1', hugetlb(2 * M), false],
+      ['6.12', hugetlb(2 * M), false],
+    ] as const) {
+      const { vm } = withRam({ kernel }, backing, G, 2 * G);
+      vm.write(2 * G);
+      vm.mprotect(RAM_HVA, 2 * M, 'none');
+      vm.mprotect(RAM_HVA, 2 * M, 'read-write');
+      vm.read(2 * G);
+      expect(vm.leafAt(2 * G)).toMatchObject({ write: writable });
+      expect(vm.write(2 * G).faults).toEqual(writable ? [] : [0x0e]);
     }
   });
 });

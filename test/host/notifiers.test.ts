@@ -76,6 +76,17 @@ describe('mprotect', () => {
       [4 * PAGE, 8 * PAGE],
     ]);
   });
+
+  it('of a BAR that nobody has touched finds no table to change on 6.1; a zap leaves the tables there', () => {
+    for (const kernel of ['6.1', '6.12']) {
+      const { vm, notified, pciCommand } = withMemory({ kernel }, 16 * PAGE);
+      const protect = (prot: 'read' | 'read-write') => notified(() => vm.mprotect(RAM_HVA, 16 * PAGE, prot));
+      expect(protect('read')).toEqual(kernel === '6.1' ? [] : [[0, 16 * PAGE]]);
+      vm.read(RAM_IPA);
+      pciCommand(0);
+      expect(protect('read-write')).toEqual([[0, 16 * PAGE]]);
+    }
+  });
 });
 
 describe('munmap', () => {

@@ -45,6 +45,14 @@ describe('a PCI function that stops answering', () => {
     ]);
   });
 
+  it('loses a BAR that was cut behind others of its offset: the split puts its parts into the tree again', () => {
+    const { vm, zapped, pciCommand } = withMappings({ kernel: '6.12' });
+    vm.mprotect(BAR_HVA + 2 * G + M, M, 'read');
+    expect(zapped(() => pciCommand(0)).map(([mapping]) => mapping)).toEqual([1, 2, 2 + M / G, 0]);
+    vm.munmap(BAR_HVA + G + M, M);
+    expect(zapped(() => pciCommand(0)).map(([mapping]) => mapping)).toEqual([2, 1, 2 + M / G, 0]);
+  });
+
   it('loses what has been faulted before 6.10, the latest first, and forgets it', () => {
     const { vm, log, zapped, pciCommand } = withMappings({ kernel: '6.1' });
     for (const [slot, index] of [2, 0].entries()) {

@@ -64,6 +64,21 @@ describe('munmap', () => {
   });
 });
 
+describe('an address that is not a page of the host', () => {
+  it('is refused with EINVAL by munmap, mprotect and madvise; lengths are rounded up', () => {
+    const m = machine({ kernel: '6.12', pageSize: 16384 });
+    m.vm.mmap(RAM_HVA, 8 * M, anon());
+    for (const call of [
+      () => m.vm.munmap(RAM_HVA + 4 * K, 16 * K),
+      () => m.vm.mprotect(RAM_HVA + 4 * K, 16 * K, 'read'),
+      () => m.vm.dontneed(RAM_HVA + 4 * K, 16 * K),
+    ]) {
+      expect(notified(m, () => expect(call()).toBe(EINVAL))).toEqual([]);
+    }
+    expect(notified(m, () => m.vm.munmap(RAM_HVA, 4 * K)).at(-1)).toEqual(['unmap', 0, 16 * K]);
+  });
+});
+
 describe('a cut off the grid of huge pages', () => {
   it('notifies its window if that lies in the VMA, whose end it may share, and never in hugetlb', () => {
     const inside = mapped('6.12', anon(), 2 * M);

@@ -9,7 +9,7 @@ import type { Vma } from '../vma.ts';
 import { sliceVma, vmasIn } from '../vma.ts';
 import type { Work } from '../work.ts';
 import { emit } from '../work.ts';
-import { cutsHugetlb, splitHugePageAt, zapNewVfioVma } from './split.ts';
+import { cutsHugetlb, reinserted, splitHugePageAt, zapNewVfioVma } from './split.ts';
 
 const EINVAL = 22;
 
@@ -33,7 +33,10 @@ function takeAway(work: Work, start: number, end: number, because: Because): num
   const hit = vmasIn(work.vm.vmas, start, end);
   if (hit.length === 0) return 0;
   if (hit.some((vma) => cutsHugetlb(vma, start, end))) return EINVAL;
-  const kept = hit.flatMap((vma) => splitForMunmap(work, vma, start, end));
+  const kept = reinserted(
+    work,
+    hit.flatMap((vma) => splitForMunmap(work, vma, start, end)),
+  );
   notifyUnmap(work, start, end, because);
   emit(work, { type: 'host-pages-freed', vm: work.id, start: start as Hva, end: end as Hva });
   const from = Math.min(start, ...hit.map((vma) => vma.start)) as Hva;

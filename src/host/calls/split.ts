@@ -51,3 +51,10 @@ export function zapNewVfioVma(work: Work, vma: Vma, start: number, end: number):
   if (vma.backing.kind !== 'pfnmap' || vma.backing.driver !== 'vfio-pci') return;
   if (work.host.features.vfioVmaList) notifyUnmap(work, start, end, 'vfio-vma-split');
 }
+
+/**
+ * vma_complete(): what a split leaves of a VMA goes into its file's interval tree again, behind others of the same
+ * offset; zaps find it there. vfio-pci's own list keeps the VMA that was split.
+ */
+export const reinserted = (work: Work, parts: readonly Vma[]): Vma[] =>
+  parts.map((vma, index) => (work.host.features.vfioVmaList ? vma : { ...vma, id: work.vm.nextVma + index }));
