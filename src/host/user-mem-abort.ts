@@ -224,7 +224,8 @@ function deviceLeafSize(work: Work, slot: Memslot, page: HostPage): LeafSize {
 
 /** kvm_pgtable_stage2_map() or _relax_perms() entered: with parallel faults an absent entry is locked. */
 export function beginMap(work: Work, input: FaultInput, plan: MapPlan): void {
-  const absent = work.vm.table.walk(plan.ipa).leaf === undefined;
+  const { leaf, level } = work.vm.table.walk(plan.ipa);
+  const absent = leaf === undefined && level <= plan.level;
   const locked = work.vm.inFlight.some(
     (map) =>
       map.locks &&

@@ -9,7 +9,7 @@ import { decideHost } from '../../src/host/decide.ts';
 import type { MapPlan } from '../../src/host/events.ts';
 import { leafAttributes } from '../../src/host/leaf.ts';
 import type { MapInFlight } from '../../src/host/state.ts';
-import { K, M, machine, RAM_IPA } from '../helpers/host.ts';
+import { anon, K, M, machine, RAM_HVA, RAM_IPA } from '../helpers/host.ts';
 
 const PAGE = 4 * K;
 const RAM_PA = 0x4_0000_0000;
@@ -100,6 +100,25 @@ describe('a map call of another vCPU', () => {
     expect(story(ended({}, null, [other(RAM_IPA + PAGE)]))).toEqual(MAPPED);
     expect(story(ended({}, null, [other(RAM_IPA - PAGE)]))).toEqual(MAPPED);
     expect(story(ended({}, null, [other(RAM_IPA + PAGE), other(RAM_IPA)]))).toEqual(locked);
+  });
+
+  it('locks an absent entry alone: a table that a block will replace is there, whichever pages it holds', () => {
+    const m = machine({ kernel: '6.12', hold: ({ type }) => type === 'stage2-map-begun' });
+    const at = { ipa: RAM_IPA, size: 2 * M, hva: RAM_HVA };
+    m.vm.mmap(RAM_HVA, 2 * M, anon('hugepage'));
+    m.vm.hostWrite(RAM_HVA, 2 * M);
+    m.vm.slot(0, at, { logDirty: true });
+    m.vm.issue('write', RAM_IPA + PAGE);
+    while (m.vm.release());
+    m.vm.slot(0, at);
+    m.vm.issue('write', RAM_IPA + 2 * PAGE);
+    const begun = m.log.flatMap((event) =>
+      event.type === 'stage2-map-begun' ? [[event.plan.level, event.locks]] : [],
+    );
+    expect(begun).toEqual([
+      [3, true],
+      [2, false],
+    ]);
   });
 
   it('that locks nothing, or the own one, is not in the way', () => {
