@@ -6,7 +6,7 @@ import { wrap } from './layout.ts';
 import { eventNumber, openRun } from './recorded-run.ts';
 import type { SourceOptions } from './run-source.ts';
 import type { Terminal } from './terminal.ts';
-import { count, jsonPieces } from './words.ts';
+import { count, grouped, jsonPieces } from './words.ts';
 
 export interface DiffOptions extends SourceOptions {
   readonly from?: number;
@@ -29,7 +29,7 @@ export async function diff(
       terminal.out(piece);
     return 0;
   }
-  const between = `${a === -1 ? 'before the first event' : `after event ${a}`} and after event ${b}`;
+  const between = `${a === -1 ? 'the beginning' : `event ${grouped(a)}`} and event ${grouped(b)}`;
   const heading = `${argument}: ${count(lengthOf(found()), 'difference')} between ${between}`;
   const names: [string, string] = [a === -1 ? 'at first' : `after ${a}`, `after ${b}`];
   const lines = differenceLines(found(), names, terminal);
