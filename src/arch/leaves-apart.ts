@@ -86,7 +86,7 @@ export function* paired<Leaf>(
     if (address === Number.POSITIVE_INFINITY) return;
     const was = old?.address === address ? old : undefined;
     const is = fresh?.address === address ? fresh : undefined;
-    yield { address, before: was, after: is };
+    if (was?.level !== is?.level || was?.leaf !== is?.leaf) yield { address, before: was, after: is };
     if (was !== undefined) old = before.next().value;
     if (is !== undefined) fresh = after.next().value;
   }

@@ -73,8 +73,80 @@ function withMember(devices: readonly string[], device: string, member: boolean)
   return member ? [...others, device] : others;
 }
 
-/** Total over the union: events that leave no trace in a VM's slice fall through. */
+/**
+ * Total over the union: events that leave no trace in a VM's slice fall through. What every fault brings stands first:
+ * a switch over strings compares one after the other.
+ */
 export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void {
+  switch (event.type) {
+    case 'host-pages-set': {
+      const size = levelSize(vm.geometry.granule, event.level);
+      vm.memory = setHostPages(vm.memory, event.hva, event.level, event.count, event.pte, size);
+      vm.nextPage = (vm.nextPage + event.allocated) as Pa;
+      return;
+    }
+    case 'stage2-map-begun':
+      vm.inFlight = [
+        ...vm.inFlight,
+        {
+          vcpu: event.vcpu,
+          ipa: event.plan.ipa,
+          size: levelSize(vm.geometry.granule, event.plan.level),
+          locks: event.locks,
+        },
+      ];
+      return;
+    case 'stage2-mapped':
+    case 'stage2-set':
+      vm.table = vm.table.withLeaf(event.ipa, event.level, {
+        outputAddress: event.pa,
+        attributes: event.attributes,
+      });
+      if (event.type === 'stage2-mapped') landed(vm, event.vcpu, event.dirty);
+      return;
+    case 'stage2-relaxed':
+      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: 1 }, (leaf) => ({
+        ...leaf,
+        attributes: event.attributes,
+      }));
+      landed(vm, event.vcpu, event.dirty);
+      return;
+    case 'notifier-invalidated':
+      if (event.slots.length === 0) return;
+      vm.mmuSeq += 1;
+      for (const range of event.slots) unmapRange(vm, range);
+      return;
+    case 'notifier-aged':
+      for (const range of event.slots) changeLeaves(vm, range, (leaf) => withAttributes(leaf, { af: false }));
+      return;
+    case 'stage2-write-protected':
+      for (const range of event.ranges)
+        changeLeaves(vm, range, (leaf) => withAttributes(leaf, { write: false }));
+      return;
+    case 'stage2-split':
+      for (let page = 0; page < event.count; page++) {
+        const offset = page * levelSize(vm.geometry.granule, event.level);
+        const leaf = { outputAddress: (event.pa + offset) as Pa, attributes: event.attributes };
+        vm.table = vm.table.withLeaf(event.ipa + offset, event.level, leaf);
+      }
+      return;
+    case 'stage2-broken':
+      unmapRange(vm, { slot: -1, ipa: event.ipa, size: event.size });
+      return;
+    case 'fault-retried':
+      landed(vm, event.vcpu, null);
+      return;
+    case 'stage2-made-young':
+    case 'access-flag-set':
+      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: 1 }, (leaf) => withAttributes(leaf, { af: true }));
+      return;
+    default:
+      evolveMemory(vm, event);
+  }
+}
+
+/** Memslots, VMAs, host pages, and what else is not the table. */
+function evolveMemory(vm: VmState, event: HostEvent | AccessFlagInput): void {
   switch (event.type) {
     case 'vmas-changed':
       vm.vmas = mergeVmas(replaceVmas(vm.vmas, event.start, event.end, event.vmas));
@@ -87,12 +159,6 @@ export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void 
     case 'vfio-vma-unlisted':
       vm.vfioVmas = vm.vfioVmas.filter((vma) => vma !== event.vma);
       return;
-    case 'host-pages-set': {
-      const size = levelSize(vm.geometry.granule, event.level);
-      vm.memory = setHostPages(vm.memory, event.hva, event.level, event.count, event.pte, size);
-      vm.nextPage = (vm.nextPage + event.allocated) as Pa;
-      return;
-    }
     case 'host-pages-freed':
       vm.memory = vm.memory.without(event.start, event.end);
       return;
@@ -130,68 +196,6 @@ export function evolveVm(vm: VmState, event: HostEvent | AccessFlagInput): void 
         ...slot,
         dirty: slot.dirty?.without(event.firstPage, event.pages) ?? null,
       }));
-      return;
-    default:
-      evolveStage2(vm, event);
-  }
-}
-
-function evolveStage2(vm: VmState, event: HostEvent | AccessFlagInput): void {
-  switch (event.type) {
-    case 'notifier-invalidated':
-      if (event.slots.length === 0) return;
-      vm.mmuSeq += 1;
-      for (const range of event.slots) unmapRange(vm, range);
-      return;
-    case 'notifier-aged':
-      for (const range of event.slots) changeLeaves(vm, range, (leaf) => withAttributes(leaf, { af: false }));
-      return;
-    case 'stage2-write-protected':
-      for (const range of event.ranges)
-        changeLeaves(vm, range, (leaf) => withAttributes(leaf, { write: false }));
-      return;
-    case 'stage2-split':
-      for (let page = 0; page < event.count; page++) {
-        const offset = page * levelSize(vm.geometry.granule, event.level);
-        const leaf = { outputAddress: (event.pa + offset) as Pa, attributes: event.attributes };
-        vm.table = vm.table.withLeaf(event.ipa + offset, event.level, leaf);
-      }
-      return;
-    case 'stage2-broken':
-      unmapRange(vm, { slot: -1, ipa: event.ipa, size: event.size });
-      return;
-    case 'stage2-map-begun':
-      vm.inFlight = [
-        ...vm.inFlight,
-        {
-          vcpu: event.vcpu,
-          ipa: event.plan.ipa,
-          size: levelSize(vm.geometry.granule, event.plan.level),
-          locks: event.locks,
-        },
-      ];
-      return;
-    case 'stage2-mapped':
-    case 'stage2-set':
-      vm.table = vm.table.withLeaf(event.ipa, event.level, {
-        outputAddress: event.pa,
-        attributes: event.attributes,
-      });
-      if (event.type === 'stage2-mapped') landed(vm, event.vcpu, event.dirty);
-      return;
-    case 'stage2-relaxed':
-      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: 1 }, (leaf) => ({
-        ...leaf,
-        attributes: event.attributes,
-      }));
-      landed(vm, event.vcpu, event.dirty);
-      return;
-    case 'fault-retried':
-      landed(vm, event.vcpu, null);
-      return;
-    case 'stage2-made-young':
-    case 'access-flag-set':
-      changeLeaves(vm, { slot: -1, ipa: event.ipa, size: 1 }, (leaf) => withAttributes(leaf, { af: true }));
       return;
     default:
       return;

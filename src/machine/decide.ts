@@ -87,6 +87,33 @@ export function decide(
   const { host } = state;
   if (host === null) return [];
   switch (event.type) {
+    case 'guest-reentered':
+    case 'instruction-skipped':
+    case 'run-failed':
+    case 'access-issued':
+      return entered(enters(state, event, 'trap'), guest(state, host, event));
+    case 'stage2-faulted':
+      return faulted(state, host, event);
+    case 'vcpu-run':
+    case 'stage2-map-begun': {
+      const vm = state.vms[event.vm];
+      return vm === undefined ? [] : decideHost(host, vm, event);
+    }
+    case 'access-translated':
+    case 'barrier-executed':
+    case 'program-ended':
+    case 'stage1-walk-stepped':
+    case 'stage1-descriptor-read':
+    case 'stage1-descriptor-updated':
+    case 'stage1-translated':
+    case 'transaction-answered':
+      return guest(state, host, event);
+    case 'mmio-answered':
+      return entered([...enters(state, event, 'trap'), ...kicks(state, event.vm)], guest(state, host, event));
+    case 'vmm-called': {
+      const vm = state.vms[event.vm];
+      return vm === undefined ? [] : withDrains(state, decideHost(host, vm, event));
+    }
     case 'pci-command-written':
     case 'pci-power-written':
     case 'pci-reset-asked':
@@ -100,33 +127,6 @@ export function decide(
     case 'msix-raised':
     case 'msix-mask-written':
       return msix(state, event);
-    case 'access-translated':
-    case 'barrier-executed':
-    case 'program-ended':
-    case 'stage1-walk-stepped':
-    case 'stage1-descriptor-read':
-    case 'stage1-descriptor-updated':
-    case 'stage1-translated':
-    case 'transaction-answered':
-      return guest(state, host, event);
-    case 'guest-reentered':
-    case 'instruction-skipped':
-    case 'run-failed':
-    case 'access-issued':
-      return entered(enters(state, event, 'trap'), guest(state, host, event));
-    case 'mmio-answered':
-      return entered([...enters(state, event, 'trap'), ...kicks(state, event.vm)], guest(state, host, event));
-    case 'vmm-called': {
-      const vm = state.vms[event.vm];
-      return vm === undefined ? [] : withDrains(state, decideHost(host, vm, event));
-    }
-    case 'vcpu-run':
-    case 'stage2-map-begun': {
-      const vm = state.vms[event.vm];
-      return vm === undefined ? [] : decideHost(host, vm, event);
-    }
-    case 'stage2-faulted':
-      return faulted(state, host, event);
     case 'transaction-issued':
       return transaction(state, host, event);
     case 'bus-error-reported':

@@ -55,7 +55,6 @@ const INERT = [
   'transaction-unclaimed',
   'barrier-executed',
   'program-ended',
-  'guest-reentered',
   'vmm-called',
   'vmm-call-returned',
   'vcpu-run',
@@ -76,9 +75,42 @@ const INERT_TYPES: ReadonlySet<string> = new Set(INERT);
 const isInert = (event: MachineEvent): event is Extract<MachineEvent, { type: (typeof INERT)[number] }> =>
   INERT_TYPES.has(event.type);
 
-/** Total over the union; a slice that does not exist is left alone. */
+/**
+ * Total over the union; a slice that does not exist is left alone. What every fault brings stands first: a switch over
+ * strings compares one after the other.
+ */
 export function evolveSlices(slices: Slices, event: MachineEvent): void {
+  if (event.type === 'guest-reentered') return;
   switch (event.type) {
+    case 'access-issued':
+    case 'access-completed':
+    case 'stage1-faulted':
+    case 'stage1-switched':
+    case 'stage1-walk-stepped':
+    case 'stage1-translated':
+    case 'stage2-faulted':
+    case 'abort-injected':
+    case 'run-failed':
+    case 'sea-exited':
+    case 'serror-injected':
+    case 'nisv-exited':
+    case 'access-translated':
+    case 'transaction-answered':
+    case 'speculation-answered':
+    case 'reads-discarded':
+    case 'store-buffered':
+    case 'store-lines-drained':
+    case 'store-lines-closed':
+    case 'interrupts-masked':
+    case 'interrupt-taken':
+    case 'exception-returned':
+      slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
+      return;
+    case 'host-pages-set':
+    case 'stage2-map-begun':
+    case 'stage2-mapped':
+      slices.vm(event.vm, (vm) => evolveVm(vm, event));
+      return;
     case 'host-booted':
     case 'vm-created':
     case 'vcpu-created':
@@ -112,30 +144,6 @@ export function evolveSlices(slices: Slices, event: MachineEvent): void {
     case 'device-read':
     case 'device-written':
       slices.device(event.device, (device) => evolveDevice(device, event));
-      return;
-    case 'access-issued':
-    case 'access-completed':
-    case 'stage1-faulted':
-    case 'stage1-switched':
-    case 'stage1-walk-stepped':
-    case 'stage1-translated':
-    case 'stage2-faulted':
-    case 'abort-injected':
-    case 'run-failed':
-    case 'sea-exited':
-    case 'serror-injected':
-    case 'nisv-exited':
-    case 'access-translated':
-    case 'transaction-answered':
-    case 'speculation-answered':
-    case 'reads-discarded':
-    case 'store-buffered':
-    case 'store-lines-drained':
-    case 'store-lines-closed':
-    case 'interrupts-masked':
-    case 'interrupt-taken':
-    case 'exception-returned':
-      slices.vcpu(event.vcpu, (vcpu) => evolveVcpu(vcpu, event));
       return;
     default:
       if (!isInert(event)) slices.vm(event.vm, (vm) => evolveVm(vm, event));

@@ -59,9 +59,18 @@ describe('the leaves in which two tables differ', () => {
     ]);
   });
 
-  it('are all leaves where the tables are of different shapes', () => {
-    const wide = TranslationTable.empty<string>({ granule: 4096, startLevel: 0, inputBits: 48 });
-    expect(addresses(empty.withLeaf(0, 3, 'a'), wide.withLeaf(PAGE, 3, 'a'))).toEqual([0, PAGE]);
+  it.each([
+    { granule: 4096, startLevel: 0, inputBits: 40 },
+    { granule: 4096, startLevel: 1, inputBits: 39 },
+    { granule: 16384, startLevel: 1, inputBits: 40 },
+  ] as const)('are found in a table of another shape, too: %j', (other) => {
+    const high = 2 ** 38 + 2 ** 30;
+    const same = empty.withLeaf(high, 3, 'a').withLeaf(2 ** 30, 3, 'b');
+    const now = TranslationTable.empty<string>(other)
+      .withLeaf(high, 3, 'a')
+      .withLeaf(2 ** 31, 3, 'b');
+
+    expect(addresses(same, now)).toEqual([2 ** 30, 2 ** 31]);
   });
 
   it('are what a comparison of all leaves finds, and lie in no page that both share', () => {
@@ -84,11 +93,11 @@ describe('the leaves in which two tables differ', () => {
   });
 
   it('cost no look into a page that both share', () => {
-    const before = empty.withLeaf(0, 3, 'a').withLeaf(2 ** 39, 3, 'b');
-    const now = before.withLeaf(0, 3, 'c');
+    const before = empty.withLeaf(2 ** 39 + BLOCK, 3, 'a').withLeaf(2 ** 39, 3, 'b');
+    const now = before.withLeaf(2 ** 39 + BLOCK, 3, 'c');
 
     expect(now.sharesPageAt(2 ** 39, before)).toBe(true);
-    expect(now.sharesPageAt(0, before)).toBe(false);
-    expect(addresses(before, now)).toEqual([0]);
+    expect(now.sharesPageAt(2 ** 39 + BLOCK, before)).toBe(false);
+    expect(addresses(before, now)).toEqual([2 ** 39 + BLOCK]);
   });
 });

@@ -53,6 +53,14 @@ describe('a PCI function that stops answering', () => {
     expect(zapped(() => pciCommand(0)).map(([mapping]) => mapping)).toEqual([2, 1, 2 + M / G, 0]);
   });
 
+  it('puts a part in again that keeps its beginning, and leaves alone what is protected as a whole', () => {
+    const { vm, zapped, pciCommand } = withMappings({ kernel: '6.12' });
+    vm.mprotect(BAR_HVA + 2 * G, 2 * M, 'read');
+    expect(zapped(() => pciCommand(0)).map(([mapping]) => mapping)).toEqual([2, 1, 0]);
+    vm.mprotect(BAR_HVA + 2 * G, M, 'none');
+    expect(zapped(() => pciCommand(0)).map(([mapping]) => mapping)).toEqual([1, 2, 2 + M / G, 0]);
+  });
+
   it('loses what has been faulted before 6.10, the latest first, and forgets it', () => {
     const { vm, log, zapped, pciCommand } = withMappings({ kernel: '6.1' });
     for (const [slot, index] of [2, 0].entries()) {

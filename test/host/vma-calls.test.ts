@@ -111,6 +111,27 @@ describe('mprotect', () => {
     expect(allDiffer(numbers(m))).toBe(true);
   });
 
+  it('in the middle of a VMA numbers both of its ends anew', () => {
+    const m = mapped('6.1', pfnmap('vfio-pci'));
+    m.vm.mmap(RAM_HVA + 16 * M, M, pfnmap('vfio-pci'));
+    expect(m.vm.mprotect(RAM_HVA + 2 * M, 2 * M, 'none')).toBe(0);
+    expect(numbers(m)).toHaveLength(4);
+    expect(allDiffer(numbers(m))).toBe(true);
+  });
+
+  it('notifies what nobody touched, on 6.1, of hugetlb, and of mappings that were populated by mmap', () => {
+    for (const [backing, isNotified] of [
+      [hugetlb(2 * M), true],
+      [pfnmap('sysfs'), true],
+      [pfnmap('vfio-pci'), false],
+      [anon(), false],
+    ] as const) {
+      const m = mapped('6.1', backing);
+      const sent = notified(m, () => m.vm.mprotect(RAM_HVA, 8 * M, 'read'));
+      expect(sent).toEqual(isNotified ? [['protection-change', 0, 8 * M]] : []);
+    }
+  });
+
   it('of anonymous memory on 6.1 begins at the first PMD that has a table, and sends nothing if none has', () => {
     const m = mapped('6.1', anon());
     m.vm.hostWrite(RAM_HVA + 4 * M + PAGE, PAGE);
@@ -156,6 +177,22 @@ describe('KVM_SET_USER_MEMORY_REGION', () => {
     expect(protects(() => m.vm.slot(0, at(RAM_IPA), { logDirty: true }))).toBe(1);
     expect(protects(() => m.vm.slot(0, at(RAM_IPA + 4 * M), { logDirty: true }))).toBe(0);
     expect(protects(() => m.vm.slot(1, at(RAM_IPA)))).toBe(0);
+  });
+
+  it('that is refused changes no slot; a move has emptied its old range', () => {
+    const m = mapped('6.12', pfnmap('vfio-pci'));
+    const setSlots = (act: () => number) => {
+      const from = m.log.length;
+      expect(act()).toBe(EINVAL);
+      return m.log
+        .slice(from)
+        .flatMap((event) => (event.type === 'memslot-set' ? [event.unmapped?.ipa] : []));
+    };
+    m.vm.slot(0, at(RAM_IPA));
+    expect(setSlots(() => m.vm.slot(0, at(RAM_IPA), { logDirty: true }))).toEqual([]);
+    expect(setSlots(() => m.vm.slot(0, at(RAM_IPA + 4 * M), { logDirty: true }))).toEqual([RAM_IPA]);
+    expect(setSlots(() => m.vm.slot(1, at(RAM_IPA + 4 * M), { logDirty: true }))).toEqual([]);
+    expect(m.vm.state().slots).toMatchObject([{ slot: 0, ipa: RAM_IPA, dirty: null }]);
   });
 
   it('changes no slot of guest_memfd, not even into itself', () => {
