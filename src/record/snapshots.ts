@@ -45,7 +45,7 @@ interface Placed {
 interface Keyframes {
   /** The next state, which becomes a keyframe if it is its turn. */
   offer(seq: number, state: MachineState, live: boolean): void;
-  /** The latest that stands after event `seq` or earlier. */
+  /** The latest that stands after event `seq` or earlier; nobody may change it, though it need not be frozen yet. */
   upTo(seq: number): Placed;
 }
 
@@ -60,12 +60,12 @@ const slicesIn = ({ vms, vcpus, devices }: MachineState): number =>
 
 function createKeyframes(before: MachineState, first: number, most: number): Keyframes {
   let every = first;
-  let frames: Placed[] = [{ seq: -1, state: freeze(before, true) }];
+  let frames: Placed[] = [{ seq: -1, state: before }];
   return {
     offer(seq, state, live) {
       if ((seq + 1) % every !== 0) return;
       if (live && seq - (frames.at(-1)?.seq ?? 0) < EVENTS_A_SLICE * slicesIn(state)) return;
-      frames.push({ seq, state: live ? freeze(copyState(state), true) : state });
+      frames.push({ seq, state: live ? copyState(state) : state });
       if (frames.length <= most + 1) return;
       every *= 2;
       frames = frames.filter(({ seq: at }) => (at + 1) % every === 0);
@@ -109,7 +109,9 @@ export function createSnapshots(
     return plain;
   };
 
+  // Frozen when somebody asks: most keyframes nobody looks at, and freezing one takes time by its slices.
   const rebuilt = (base: Placed, seq: number): MachineState => {
+    freeze(base.state, true);
     let last = base;
     let states = window.at(-1) === last ? window.slice(-WINDOW) : [last];
     if (seq - last.seq > WINDOW) {
@@ -136,7 +138,7 @@ export function createSnapshots(
       const held = seq >= count - recent && seq >= 0 ? latest[seq % recent] : undefined;
       if (held !== undefined) return held;
       const base = placeUpTo(seq);
-      return base.seq === seq ? base.state : rebuilt(base, seq);
+      return base.seq === seq ? freeze(base.state, true) : rebuilt(base, seq);
     },
     walk(from, to, visit) {
       const plain = plainAt(from);
