@@ -41,7 +41,7 @@ export interface Timeline extends History {
 }
 
 export interface TimelineOptions extends SnapshotOptions {
-  /** Latest events held as they are, older ones packed; 524,288 unless given. */
+  /** Latest events held as they are, older ones packed; 1,048,576 unless given. */
   readonly heldEvents?: number;
 }
 
@@ -51,7 +51,7 @@ interface Recording {
   add(event: MachineEvent, cause: number | null, at: number, state: MachineState, live: boolean): void;
 }
 
-const HELD_EVENTS = 524_288;
+const HELD_EVENTS = 1_048_576;
 
 /**
  * Records a simulation from here on, in either mode of its state.
