@@ -109,9 +109,7 @@ export function createSnapshots(
     return plain;
   };
 
-  // Frozen when somebody asks: most keyframes nobody looks at, and freezing one takes time by its slices.
   const rebuilt = (base: Placed, seq: number): MachineState => {
-    freeze(base.state, true);
     let last = base;
     let states = window.at(-1) === last ? window.slice(-WINDOW) : [last];
     if (seq - last.seq > WINDOW) {
@@ -137,8 +135,8 @@ export function createSnapshots(
     at(seq) {
       const held = seq >= count - recent && seq >= 0 ? latest[seq % recent] : undefined;
       if (held !== undefined) return held;
-      const base = placeUpTo(seq);
-      return base.seq === seq ? freeze(base.state, true) : rebuilt(base, seq);
+      const base = frozen(placeUpTo(seq));
+      return base.seq === seq ? base.state : rebuilt(base, seq);
     },
     walk(from, to, visit) {
       const plain = plainAt(from);
@@ -149,6 +147,12 @@ export function createSnapshots(
     },
     keyframeBefore: (seq) => keyframes.upTo(seq - 1).seq,
   };
+}
+
+/** Only now, when somebody asks: most keyframes nobody looks at, and freezing one takes time by its slices. */
+function frozen(placed: Placed): Placed {
+  freeze(placed.state, true);
+  return placed;
 }
 
 /** Places ascend by seq. @returns -1 if the first is later */
