@@ -3,15 +3,8 @@
 
 import type { Level } from './geometry.ts';
 import { nextOccupied, slotAt } from './slots.ts';
-import type { Dimensions, Present } from './table-page.ts';
-import { dimensionAt, TablePage } from './table-page.ts';
-
-export interface TableLeaf<Leaf> {
-  /** First address that the leaf translates. */
-  readonly address: number;
-  readonly level: Level;
-  readonly leaf: Leaf;
-}
+import type { Dimensions, Present, TableLeaf } from './table-page.ts';
+import { dimensionAt, leavesOf, TablePage } from './table-page.ts';
 
 /** An address at which two tables do not hold the very same leaf; one side may have none. */
 export interface LeafPair<Leaf> {
@@ -60,15 +53,8 @@ function* leavesBelow<Leaf extends Present>(
     yield { address, level: (dim.startLevel + depth) as Level, leaf: entry };
     return;
   }
-  const span = dimensionAt(dim.span, depth + 1);
-  const shape = dimensionAt(dim.slots, depth + 1);
-  for (
-    let at = nextOccupied(entry.slots, shape, 0);
-    at !== -1;
-    at = nextOccupied(entry.slots, shape, at + 1)
-  ) {
-    yield* leavesBelow(slotAt(entry.slots, shape, at), dim, depth + 1, address + at * span);
-  }
+  const end = address + dimensionAt(dim.span, depth);
+  yield* leavesOf(entry, dim, address, end, { depth: depth + 1, base: address });
 }
 
 /** Two ascending lists side by side. */

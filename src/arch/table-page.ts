@@ -155,24 +155,34 @@ interface Cursor<Leaf> {
   next: number;
 }
 
+/** Where a page stands: how many levels below the root, and the first address that it translates. */
+export interface Place {
+  readonly depth: number;
+  readonly base: number;
+}
+
+const AT_ROOT: Place = { depth: 0, base: 0 };
+
 /** Occupied entries in ascending order, a table before its content, down to depth `deepest`. */
 export function* occupied<Leaf extends Present>(
-  root: TablePage<Leaf>,
+  top: TablePage<Leaf>,
   dim: Dimensions,
   start: number,
   end: number,
   deepest: number,
+  place: Place = AT_ROOT,
 ): Generator<{ readonly address: number; readonly level: Level; readonly entry: Leaf | TablePage<Leaf> }> {
   const stack: Cursor<Leaf>[] = [];
   const enter = (page: TablePage<Leaf>, base: number) => {
-    const span = dimensionAt(dim.span, stack.length);
-    const { length } = dimensionAt(dim.slots, stack.length);
+    const depth = place.depth + stack.length;
+    const span = dimensionAt(dim.span, depth);
+    const { length } = dimensionAt(dim.slots, depth);
     const next = Math.min(length, Math.max(0, Math.floor((start - base) / span)));
     stack.push({ page, base, next });
   };
-  enter(root, 0);
+  enter(top, place.base);
   for (let cursor = stack.at(-1); cursor !== undefined; cursor = stack.at(-1)) {
-    const depth = stack.length - 1;
+    const depth = place.depth + stack.length - 1;
     const shape = dimensionAt(dim.slots, depth);
     const index = nextOccupied(cursor.page.slots, shape, cursor.next);
     const address = cursor.base + index * dimensionAt(dim.span, depth);
@@ -186,5 +196,25 @@ export function* occupied<Leaf extends Present>(
     if (entry instanceof TablePage && depth < deepest) {
       enter(entry, address);
     }
+  }
+}
+
+export interface TableLeaf<Leaf> {
+  /** First address that the leaf translates. */
+  readonly address: number;
+  readonly level: Level;
+  readonly leaf: Leaf;
+}
+
+/** The leaves of a page and below that overlap [start, end), ascending. */
+export function* leavesOf<Leaf extends Present>(
+  top: TablePage<Leaf>,
+  dim: Dimensions,
+  start: number,
+  end: number,
+  place: Place = AT_ROOT,
+): Generator<TableLeaf<Leaf>> {
+  for (const { address, level, entry } of occupied(top, dim, start, end, dim.last, place)) {
+    if (!(entry instanceof TablePage)) yield { address, level, leaf: entry };
   }
 }

@@ -4,12 +4,12 @@
 // (pgtable.c). An editable table changes in place instead, and copies only what a snapshot still sees.
 
 import type { Level } from './geometry.ts';
-import type { LeafPair, TableLeaf } from './leaves-apart.ts';
+import type { LeafPair } from './leaves-apart.ts';
 import { leavesApart, paired } from './leaves-apart.ts';
 import type { Owner } from './slots.ts';
 import { slotAt } from './slots.ts';
-import type { Change, Dimensions, Present, TableShape } from './table-page.ts';
-import { changed, dimensionAt, dimensionsOf, occupied, placed, TablePage } from './table-page.ts';
+import type { Change, Dimensions, Present, TableLeaf, TableShape } from './table-page.ts';
+import { changed, dimensionAt, dimensionsOf, leavesOf, occupied, placed, TablePage } from './table-page.ts';
 
 export type { LeafPair, TableLeaf, TableShape };
 
@@ -144,12 +144,8 @@ export class TranslationTable<Leaf extends Present> {
   }
 
   /** The leaves that overlap [start, end), in ascending order; all of them by default. */
-  *leaves(start = 0, end = this.dim.limit): Generator<TableLeaf<Leaf>> {
-    for (const { address, level, entry } of occupied(this.root, this.dim, start, end, this.dim.last)) {
-      if (!(entry instanceof TablePage)) {
-        yield { address, level, leaf: entry };
-      }
-    }
+  leaves(start = 0, end = this.dim.limit): Generator<TableLeaf<Leaf>> {
+    return leavesOf(this.root, this.dim, start, end);
   }
 
   /** Addresses at which the two tables do not hold the very same leaf, ascending. */
