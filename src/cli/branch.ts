@@ -94,7 +94,7 @@ function branchLines(futures: Futures, terminal: Terminal): string[] {
     ...outcomeLines(futures, terminal),
     '',
     style.strong('the last states'),
-    ...differenceLines(finalDifferences(futures), ['original', 'branch'], terminal),
+    ...differenceLines(finalDifferences(futures), ['original', 'branch'], terminal).lines,
   ];
 }
 

@@ -23,22 +23,16 @@ export async function diff(
   const run = await openRun(argument, options, terminal);
   const b = eventNumber('--to', to, run);
   const a = from === undefined ? -1 : eventNumber('--from', from, run);
-  const found = () => eachDifference(run.timeline.at(a), run.timeline.at(b));
+  const found = eachDifference(run.timeline.at(a), run.timeline.at(b));
   if (json === true) {
-    for (const piece of jsonPieces({ from: a, to: b }, 'differences', found(), plainDifference))
+    for (const piece of jsonPieces({ from: a, to: b }, 'differences', found, plainDifference))
       terminal.out(piece);
     return 0;
   }
   const between = `${a === -1 ? 'the beginning' : `event ${grouped(a)}`} and event ${grouped(b)}`;
-  const heading = `${argument}: ${count(lengthOf(found()), 'difference')} between ${between}`;
   const names: [string, string] = [a === -1 ? 'at first' : `after ${a}`, `after ${b}`];
-  const lines = differenceLines(found(), names, terminal);
+  const { total, lines } = differenceLines(found, names, terminal);
+  const heading = `${argument}: ${count(total, 'difference')} between ${between}`;
   terminal.out(`${[...wrap(heading, terminal.columns).map(terminal.style.strong), ...lines].join('\n')}\n`);
   return 0;
-}
-
-function lengthOf(items: Iterable<unknown>): number {
-  let length = 0;
-  for (const _ of items) length += 1;
-  return length;
 }

@@ -17,25 +17,34 @@ export const plainDifference = ({ path, before, after }: Difference) => ({
 /** Rows that are printed; --json has all. */
 const MOST_ROWS = 40;
 
+/** @returns how many there are, and the lines of the first of them */
 export function differenceLines(
   found: Iterable<Difference>,
   names: readonly [string, string],
   { columns: width, style }: Terminal,
-): string[] {
+): { readonly total: number; readonly lines: string[] } {
+  let total = 0;
+  function* counted(): Generator<Difference> {
+    for (const difference of found) {
+      total += 1;
+      yield difference;
+    }
+  }
   const shown: Cell[][] = [];
   let rest = 0;
-  for (const { path, before, after } of runsOf(found)) {
+  for (const { path, before, after } of runsOf(counted())) {
     if (shown.length < MOST_ROWS) shown.push([path, valueText(path, before), valueText(path, after)]);
     else rest += 1;
   }
-  if (shown.length === 0) return ['  nothing differs'];
+  if (shown.length === 0) return { total, lines: ['  nothing differs'] };
   const columns = [
     { header: '', wrapsTo: 20 },
     { header: names[0], wrapsTo: 12 },
     { header: names[1], wrapsTo: 12 },
   ];
   const lines = table(columns, shown, { width, indent: 2, headerStyle: style.dim });
-  return rest > 0 ? [...lines, style.dim(`  ... and ${grouped(rest)} more; --json has them all`)] : lines;
+  if (rest > 0) lines.push(style.dim(`  ... and ${grouped(rest)} more; --json has them all`));
+  return { total, lines };
 }
 
 interface Run {

@@ -78,7 +78,7 @@ function showLines({ name, timeline, header }: RecordedRun, seq: number, termina
     ...facts(causes, { width, indent: 2, headerStyle: style.dim }),
     '',
     style.strong('it changed'),
-    ...differenceLines(timeline.diff(seq - 1, seq), ['before', 'after'], terminal),
+    ...differenceLines(timeline.diff(seq - 1, seq), ['before', 'after'], terminal).lines,
     '',
     style.strong('the state after it'),
     ...facts(stateFacts(timeline.at(seq)), { width, indent: 2, headerStyle: style.dim }),
